@@ -1,0 +1,1 @@
+//! Measurements of the world and of whole runs; see `benches/`.

@@ -1,0 +1,106 @@
+//! How messages travel between nodes: one trait, one file per backend.
+//!
+//! A backend owns its client and recovers from whatever that client does not. It tells a [`Listener`] what happens, in order;
+//! what that means for the lists is decided elsewhere.
+
+#[cfg(feature = "nats")]
+mod nats;
+
+use crate::config::CoordinatorConfig;
+use crate::entropy::NodeRng;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// What all nodes publish to and subscribe to: a subject, topic, channel or key expression.
+pub const TOPIC: &str = "squall.cluster";
+
+/// Something a backend reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A message, possibly one of this node's own.
+    Message(Bytes),
+    /// Connected and subscribed. Messages sent while this node was not may have been missed.
+    Connected,
+    /// The connection was lost; publishing is pointless until the next [`Event::Connected`].
+    Disconnected,
+    /// Messages were dropped because this node did not read them in time.
+    Lagged,
+    /// Messages were missed although the connection held.
+    Gap,
+    /// The server is about to go away.
+    LameDuck,
+    /// Something failed; the backend keeps trying.
+    Error(String),
+    /// The client had given up; a new one takes its place.
+    Rebuilt,
+}
+
+/// Receives a backend's events. Called inline: it must not block.
+pub trait Listener: Send + Sync {
+    /// Something happened.
+    fn on_event(&self, event: Event);
+}
+
+/// Why a message was not published. In every case it certainly was not.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PublishError {
+    /// There is no connection.
+    #[error("not connected; it is sent after the reconnect")]
+    NotConnected,
+    /// The client's queue stayed full.
+    #[error("the client took nothing for {0:?}; raise capacity.client or look for a stalled link")]
+    TimedOut(std::time::Duration),
+    /// The server carries no message of this size.
+    #[error("message of {0} bytes exceeds the server's limit; it is sent in parts")]
+    TooLarge(usize),
+    /// The client refused.
+    #[error("the client refused the message: {0}")]
+    Refused(String),
+}
+
+/// Why a backend cannot even start.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("coordinator {name:?} cannot start: {reason}")]
+pub struct CoordinatorError {
+    /// The store section's name.
+    pub name: String,
+    /// What to change.
+    pub reason: String,
+}
+
+/// A running backend.
+pub trait Coordinator: Send + Sync {
+    /// Hands a message to the client. Never blocks for longer than the backend's own timeout.
+    fn publish(&self, message: Bytes) -> BoxFuture<'_, Result<(), PublishError>>;
+
+    /// Stops for good; messages handed over are sent first, if that is quick.
+    fn shutdown(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Starts the configured backend. It connects in the background and reports to `listener`.
+///
+/// # Errors
+/// When the configuration can never work; an unreachable server is not an error.
+pub fn start(
+    config: &CoordinatorConfig,
+    listener: Arc<dyn Listener>,
+    rng: NodeRng,
+) -> Result<Arc<dyn Coordinator>, CoordinatorError> {
+    match config {
+        #[cfg(feature = "nats")]
+        CoordinatorConfig::Nats { name, nats } => match nats::Nats::start(nats, listener, rng) {
+            Ok(nats) => Ok(Arc::new(nats)),
+            Err(reason) => Err(CoordinatorError { name: name.clone(), reason }),
+        },
+        #[cfg(not(feature = "nats"))]
+        CoordinatorConfig::Nats { name, .. } => {
+            let _ = (listener, rng);
+            Err(CoordinatorError {
+                name: name.clone(),
+                reason: "this build has no NATS; build with the feature `nats`".into(),
+            })
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What several subcommands take and do.
+
+use crate::run::{Batch, Isolation, Limits, Prepared};
+use crate::scenario::{Backend, Scenario, ScenarioError, load_all, supported};
+use clap::Args;
+use squall_cluster::defects::Defect;
+use squall_interpose::layout;
+use squall_reports::Exit;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which runs.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Scenario files, or directories with scenario files
+    #[arg(value_name = "SCENARIO|DIR", required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// One seed
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    pub(super) seed: Option<u64>,
+    /// Seeds from A up to, but without, B
+    #[arg(long, value_name = "A..B", default_value = "0..20")]
+    pub(super) seeds: Seeds,
+    /// A coordination backend, or `all`; without it, those that the scenario names
+    #[arg(long, value_name = "BACKEND")]
+    pub(super) backend: Option<BackendChoice>,
+    /// Switch a planted defect on (see `squall defects --list`); may be repeated
+    #[arg(long = "defect", value_name = "NAME", value_parser = defect)]
+    pub(super) defects: Vec<Defect>,
+}
+
+/// How runs are done.
+#[derive(Debug, Args)]
+pub(super) struct How {
+    /// Runs at a time [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroUsize>,
+    /// Memory that one run may use, MiB
+    #[arg(long, value_name = "MIB", default_value_t = 4096)]
+    pub(super) memory_limit: u64,
+    /// Real time that one run may take, seconds
+    #[arg(long, value_name = "S", default_value_t = 300)]
+    pub(super) time_limit: u64,
+    /// Run in this process instead of forked children, for a debugger
+    #[arg(long)]
+    pub(super) in_process: bool,
+}
+
+impl How {
+    pub(super) fn batch(&self) -> Batch {
+        let jobs = self.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let isolation = if self.in_process { Isolation::InProcess } else { Isolation::Forked { jobs } };
+        let real_time = Duration::from_secs(self.time_limit);
+        Batch { isolation, limits: Limits { memory_bytes: self.memory_limit << 20, real_time } }
+    }
+}
+
+/// A range of seeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seeds(pub(super) Range<u64>);
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("expected two numbers such as `0..100`, found `{text}`");
+        let (from, to) = text.split_once("..").ok_or_else(expected)?;
+        let (from, to) = (from.parse().map_err(|_| expected())?, to.parse().map_err(|_| expected())?);
+        if from >= to {
+            return Err(format!("the range `{text}` holds no seed; write the smaller number first"));
+        }
+        Ok(Self(from..to))
+    }
+}
+
+/// One backend, or every one of this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BackendChoice {
+    One(Backend),
+    All,
+}
+
+impl BackendChoice {
+    /// As on the command line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::One(backend) => backend.name(),
+            Self::All => "all",
+        }
+    }
+}
+
+impl FromStr for BackendChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        supported().iter().find(|b| b.name() == text).map(|b| Self::One(*b)).ok_or_else(|| {
+            let names: Vec<&str> = supported().iter().map(|b| b.name()).collect();
+            format!("this build has the backends {}, and `all`", names.join(", "))
+        })
+    }
+}
+
+/// The defect of that name, or the nearest names.
+pub(super) fn defect(name: &str) -> Result<Defect, String> {
+    Defect::by_name(name).ok_or_else(|| {
+        let nearest = Defect::ALL.into_iter().max_by(|a, b| {
+            let score = |d: &Defect| strsim::jaro_winkler(d.name(), name);
+            score(a).total_cmp(&score(b))
+        });
+        let nearest = nearest.map_or("", Defect::name);
+        format!("no defect is called `{name}`; did you mean `{nearest}`? `squall defects --list` lists them")
+    })
+}
+
+impl Which {
+    pub(super) fn seeds(&self) -> Range<u64> {
+        self.seed.map_or_else(|| self.seeds.0.clone(), |seed| seed..seed.saturating_add(1))
+    }
+
+    /// Loads the scenarios and makes each ready for each of its backends; prints what is wrong.
+    pub(super) fn prepare(&self) -> Result<Vec<Arc<Prepared>>, Exit> {
+        let scenarios = load_all(&self.paths).map_err(|errors| complain(&errors))?;
+        let mut prepared = Vec::new();
+        for scenario in scenarios {
+            for backend in self.backends(&scenario)? {
+                prepared.push(prepare(scenario.clone(), backend, self.defects.clone())?);
+            }
+        }
+        Ok(prepared)
+    }
+
+    fn backends(&self, scenario: &Scenario) -> Result<Vec<Backend>, Exit> {
+        match self.backend {
+            None => Ok(scenario.backends.clone()),
+            Some(BackendChoice::All) => Ok(supported().to_vec()),
+            Some(BackendChoice::One(backend)) => Ok(vec![backend]),
+        }
+    }
+}
+
+/// Makes a scenario ready; prints what is wrong with its node configuration.
+pub(super) fn prepare(scenario: Scenario, backend: Backend, defects: Vec<Defect>) -> Result<Arc<Prepared>, Exit> {
+    Prepared::new(scenario, backend, defects).map(Arc::new).map_err(|error| {
+        eprintln!("{:?}", miette::Report::new(error));
+        Exit::Usage
+    })
+}
+
+/// Prints every error in a scenario file.
+pub(super) fn complain(errors: &[ScenarioError]) -> Exit {
+    for error in errors {
+        eprintln!("{:?}", miette::Report::new(error.clone()));
+    }
+    Exit::Usage
+}
+
+/// Names this build: two builds with one name behave alike.
+pub(super) fn build_id() -> String {
+    let bytes = std::fs::read("/proc/self/exe").unwrap_or_default();
+    let layout = if layout::is_fixed() { "" } else { "-random-layout" };
+    format!("{}-{:016x}{layout}", env!("CARGO_PKG_VERSION"), xxhash_rust::xxh3::xxh3_64(&bytes))
+}

@@ -1,0 +1,25 @@
+//! One thing that a fault entry does at one of its times.
+
+use super::effect::Effect;
+use super::hosts::Hosts;
+use super::topology::HostIndex;
+use std::time::Duration;
+
+/// An effect with its victims; `lasting` is `None` for "until the end of the chaos phase".
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) effect: Effect,
+    pub(crate) victims: Victims,
+    pub(crate) lasting: Option<Duration>,
+}
+
+/// Whom an effect strikes.
+#[derive(Clone, Debug)]
+pub(crate) enum Victims {
+    /// Packets from any of the first to any of the second.
+    Links(Hosts, Hosts),
+    /// Each of these hosts that no other fault holds.
+    Each(Vec<HostIndex>),
+    /// The first hosts of this order that no other fault holds, this many.
+    First(usize, Vec<HostIndex>),
+}

@@ -1,0 +1,83 @@
+//! The `INFO` with which a server introduces itself.
+
+use serde::Serialize;
+
+use super::config::{Authorization, ServerConfig};
+
+#[derive(Serialize)]
+struct Info<'a> {
+    server_id: &'a str,
+    server_name: &'a str,
+    version: &'a str,
+    proto: u8,
+    go: &'static str,
+    host: &'a str,
+    port: u16,
+    headers: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    auth_required: bool,
+    max_payload: usize,
+    client_id: u64,
+    client_ip: String,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    connect_urls: &'a [String],
+    #[serde(skip_serializing_if = "is_false")]
+    ldm: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Whether the server is about to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duty {
+    Serving,
+    LameDuck,
+}
+
+/// What an `INFO` says beside the configuration.
+pub(super) struct Introduction<'a> {
+    pub(super) server_id: &'a str,
+    pub(super) port: u16,
+    pub(super) client_id: u64,
+    pub(super) client_ip: std::net::IpAddr,
+    pub(super) duty: Duty,
+}
+
+/// One `INFO` line. Fields that are false or empty are left out, as in the real one.
+pub(super) fn encode(config: &ServerConfig, introduction: &Introduction<'_>) -> Vec<u8> {
+    let info = Info {
+        server_id: introduction.server_id,
+        server_name: config.server_name.as_deref().unwrap_or(introduction.server_id),
+        version: &config.version,
+        proto: 1,
+        go: "go1.24.3",
+        host: &config.host,
+        port: introduction.port,
+        headers: true,
+        auth_required: config.authorization != Authorization::Open,
+        max_payload: config.limits.max_payload,
+        client_id: introduction.client_id,
+        client_ip: introduction.client_ip.to_string(),
+        // A lame duck names only others, and a lone server knows none.
+        connect_urls: if introduction.duty == Duty::LameDuck { &[] } else { &config.connect_urls },
+        ldm: introduction.duty == Duty::LameDuck,
+    };
+    let mut line = b"INFO ".to_vec();
+    if let Err(error) = serde_json::to_writer(&mut line, &info) {
+        unreachable!("an INFO holds nothing but text, numbers and flags: {error}");
+    }
+    line.extend_from_slice(b" \r\n");
+    line
+}
+
+/// A server id of the usual form: `N` and 55 characters of base 32.
+pub(super) fn server_id(rng: &mut impl rand_core::Rng) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut random = [0; 55];
+    rng.fill_bytes(&mut random);
+    let rest = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+    std::iter::once('N').chain(rest).collect()
+}
