@@ -11,10 +11,7 @@ use std::path::Path;
 /// # Errors
 /// [`ReportError::Write`] with the file and the system's reason; an earlier file of that name is then untouched.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    replace(path, bytes).map_err(|source| ReportError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    replace(path, bytes).map_err(|source| ReportError::Write { path: path.to_owned(), source })
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -60,10 +57,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         fs::write(path.join("inside"), b"").unwrap();
         let error = write_atomically(&path, b"x").unwrap_err().to_string();
-        assert!(
-            error.contains("taken") && error.contains("cannot write"),
-            "{error}"
-        );
+        assert!(error.contains("taken") && error.contains("cannot write"), "{error}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

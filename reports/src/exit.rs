@@ -41,11 +41,7 @@ impl Exit {
     /// What remains to be said when both happened: the one that puts more of the result in doubt.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        if other.weight() > self.weight() {
-            other
-        } else {
-            self
-        }
+        if other.weight() > self.weight() { other } else { self }
     }
 
     /// A broken harness casts doubt on everything, nondeterminism on every verdict, a failure on one scenario.
@@ -71,14 +67,8 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
 
-    const ALL: [Exit; 6] = [
-        Exit::Passed,
-        Exit::Failed,
-        Exit::Usage,
-        Exit::Inconclusive,
-        Exit::Nondeterminism,
-        Exit::Broken,
-    ];
+    const ALL: [Exit; 6] =
+        [Exit::Passed, Exit::Failed, Exit::Usage, Exit::Inconclusive, Exit::Nondeterminism, Exit::Broken];
 
     #[test]
     fn the_numbers_are_those_of_the_documentation() {

@@ -17,10 +17,7 @@ impl JunitWriter {
     /// A report without runs, to be written to `path`.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            suites: BTreeMap::new(),
-        }
+        Self { path: path.into(), suites: BTreeMap::new() }
     }
 
     /// Adds a run; `reproduce` is the command that runs it again.
@@ -28,9 +25,7 @@ impl JunitWriter {
         let suite = self
             .suites
             .entry((report.scenario.clone(), report.backend.clone()))
-            .or_insert_with(|| {
-                TestSuite::new(format!("{} on {}", report.scenario, report.backend))
-            });
+            .or_insert_with(|| TestSuite::new(format!("{} on {}", report.scenario, report.backend)));
         let mut case = TestCase::new(format!("seed {}", report.seed), status(report, reproduce));
         case.set_classname(report.scenario.clone());
         case.set_time(Duration::from_millis(report.wall_ms));
@@ -49,10 +44,7 @@ impl JunitWriter {
     fn to_xml(&self) -> Result<String, ReportError> {
         let mut report = Report::new("squall");
         report.add_test_suites(self.suites.values().cloned());
-        report.to_string().map_err(|error| ReportError::Format {
-            format: "JUnit XML",
-            reason: error.to_string(),
-        })
+        report.to_string().map_err(|error| ReportError::Format { format: "JUnit XML", reason: error.to_string() })
     }
 }
 
@@ -73,18 +65,9 @@ fn status(report: &RunReport, reproduce: &str) -> TestCaseStatus {
             body.push_str(&format!("    {event}\n"));
         }
     }
-    body.push_str(&format!(
-        "digest: {}\nreproduce: {reproduce}",
-        report.digest
-    ));
-    let message = report.culprits().next().map_or_else(
-        || "no check decided".to_owned(),
-        |check| check.reason.clone(),
-    );
-    status
-        .set_message(message)
-        .set_type(names.join(", "))
-        .set_description(body);
+    body.push_str(&format!("digest: {}\nreproduce: {reproduce}", report.digest));
+    let message = report.culprits().next().map_or_else(|| "no check decided".to_owned(), |check| check.reason.clone());
+    status.set_message(message).set_type(names.join(", ")).set_description(body);
     status
 }
 
@@ -109,10 +92,7 @@ mod tests {
             let report = RunReport::new("fast/kill", seed, "nats", vec![check(verdict, reason)])
                 .with_cost(80_000, 1_500, 10)
                 .with_digest(Digest(7));
-            junit.add(
-                &report,
-                "squall run scenarios/fast/kill.toml --seed 2 --backend nats",
-            );
+            junit.add(&report, "squall run scenarios/fast/kill.toml --seed 2 --backend nats");
         }
         junit
     }
@@ -132,26 +112,14 @@ mod tests {
         junit.add(&RunReport::new("fast/kill", 4, "nats", vec![]), "again");
         junit.write().unwrap();
         let late = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(
-            (
-                early.matches("<testcase").count(),
-                late.matches("<testcase").count()
-            ),
-            (3, 4)
-        );
+        assert_eq!((early.matches("<testcase").count(), late.matches("<testcase").count()), (3, 4));
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_named() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("file"), "").unwrap();
-        let error = writer(dir.path().join("file/junit.xml"))
-            .write()
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("junit.xml") && error.starts_with("cannot write"),
-            "{error}"
-        );
+        let error = writer(dir.path().join("file/junit.xml")).write().unwrap_err().to_string();
+        assert!(error.contains("junit.xml") && error.starts_with("cannot write"), "{error}");
     }
 }

@@ -13,10 +13,7 @@ pub struct JsonLines<W: Write> {
 impl<W: Write> JsonLines<W> {
     /// Writes to `out`, which errors call `name`.
     pub fn new(name: impl Into<String>, out: W) -> Self {
-        Self {
-            name: name.into(),
-            out,
-        }
+        Self { name: name.into(), out }
     }
 
     /// Writes one run.
@@ -30,10 +27,7 @@ impl<W: Write> JsonLines<W> {
         self.out
             .write_all(line.as_bytes())
             .and_then(|()| self.out.flush())
-            .map_err(|source| ReportError::Stream {
-                name: self.name.clone(),
-                source,
-            })
+            .map_err(|source| ReportError::Stream { name: self.name.clone(), source })
     }
 
     /// Gives the stream back.
@@ -50,29 +44,19 @@ mod tests {
     fn every_run_is_one_line() {
         let mut lines = JsonLines::new("test", Vec::new());
         for seed in 0..3 {
-            lines
-                .write(&RunReport::new("a", seed, "nats", vec![]))
-                .unwrap();
+            lines.write(&RunReport::new("a", seed, "nats", vec![])).unwrap();
         }
         let text = String::from_utf8(lines.into_inner()).unwrap();
-        let seeds: Vec<u64> = text
-            .lines()
-            .map(|line| serde_json::from_str::<RunReport>(line).unwrap().seed)
-            .collect();
+        let seeds: Vec<u64> = text.lines().map(|line| serde_json::from_str::<RunReport>(line).unwrap().seed).collect();
         assert_eq!(seeds, [0, 1, 2]);
     }
 
     #[test]
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_named_with_its_reason() {
-        let full = std::fs::File::options()
-            .write(true)
-            .open("/dev/full")
-            .unwrap();
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let mut lines = JsonLines::new("out/runs.jsonl", full);
-        let error = lines
-            .write(&RunReport::new("a", 1, "nats", vec![]))
-            .unwrap_err();
+        let error = lines.write(&RunReport::new("a", 1, "nats", vec![])).unwrap_err();
         insta::assert_snapshot!(error, @"cannot write to out/runs.jsonl: No space left on device (os error 28)");
     }
 }

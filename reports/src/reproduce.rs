@@ -6,10 +6,7 @@ use std::path::Path;
 /// The command that runs one scenario file again with one seed and backend.
 #[must_use]
 pub fn run_line(scenario: &Path, seed: u64, backend: &str) -> String {
-    format!(
-        "squall run {} --seed {seed} --backend {backend}",
-        quoted(&scenario.to_string_lossy())
-    )
+    format!("squall run {} --seed {seed} --backend {backend}", quoted(&scenario.to_string_lossy()))
 }
 
 /// The command that replays a failure file.
@@ -43,17 +40,8 @@ mod tests {
 
     #[test]
     fn a_path_the_shell_would_take_apart_is_quoted() {
-        assert_eq!(
-            replay_line(Path::new("it's here.json")),
-            r"squall replay 'it'\''s here.json'"
-        );
-        assert_eq!(
-            replay_line(Path::new("-x.json")),
-            "squall replay './-x.json'"
-        );
-        assert_eq!(
-            replay_line(Path::new("a;rm.json")),
-            "squall replay 'a;rm.json'"
-        );
+        assert_eq!(replay_line(Path::new("it's here.json")), r"squall replay 'it'\''s here.json'");
+        assert_eq!(replay_line(Path::new("-x.json")), "squall replay './-x.json'");
+        assert_eq!(replay_line(Path::new("a;rm.json")), "squall replay 'a;rm.json'");
     }
 }

@@ -31,9 +31,7 @@ impl<'de> Deserialize<'de> for Digest {
             .then(|| u64::from_str_radix(&text, 16).ok())
             .flatten()
             .map(Self)
-            .ok_or_else(|| {
-                serde::de::Error::custom(format!("a digest is 16 hexadecimal digits, not {text:?}"))
-            })
+            .ok_or_else(|| serde::de::Error::custom(format!("a digest is 16 hexadecimal digits, not {text:?}")))
     }
 }
 
@@ -91,12 +89,7 @@ pub struct RunReport {
 impl RunReport {
     /// A report whose verdict is the worst of its checks'; the measurements are 0 until they are given.
     #[must_use]
-    pub fn new(
-        scenario: impl Into<String>,
-        seed: u64,
-        backend: impl Into<String>,
-        checks: Vec<Check>,
-    ) -> Self {
+    pub fn new(scenario: impl Into<String>, seed: u64, backend: impl Into<String>, checks: Vec<Check>) -> Self {
         Self {
             scenario: scenario.into(),
             seed,
@@ -144,9 +137,7 @@ impl RunReport {
     /// The checks that decided the verdict when it is not a pass.
     pub fn culprits(&self) -> impl Iterator<Item = &Check> {
         let verdict = self.verdict;
-        self.checks
-            .iter()
-            .filter(move |check| check.verdict == verdict && verdict != Verdict::Pass)
+        self.checks.iter().filter(move |check| check.verdict == verdict && verdict != Verdict::Pass)
     }
 }
 
@@ -159,11 +150,7 @@ fn without_evidence<S: Serializer>(checks: &[Check], serializer: S) -> Result<S:
     }
     let mut lines = serializer.serialize_seq(Some(checks.len()))?;
     for check in checks {
-        lines.serialize_element(&Line {
-            name: &check.name,
-            verdict: check.verdict,
-            reason: &check.reason,
-        })?;
+        lines.serialize_element(&Line { name: &check.name, verdict: check.verdict, reason: &check.reason })?;
     }
     lines.end()
 }
@@ -184,11 +171,7 @@ mod tests {
         let report = RunReport::new("fast/kill", u64::MAX, "nats", vec![failed])
             .with_digest(Digest(0x0123_4567_89ab_cdef))
             .with_cost(80_000, 12, 4_711)
-            .with_fan_out(FanOut {
-                p50_us: 400,
-                p99_us: 900,
-                last_p99_us: 1_100,
-            });
+            .with_fan_out(FanOut { p50_us: 400, p99_us: 900, last_p99_us: 1_100 });
         insta::assert_snapshot!(report.to_json_line());
     }
 
@@ -200,12 +183,7 @@ mod tests {
 
     #[test]
     fn a_digest_is_exactly_sixteen_digits() {
-        for wrong in [
-            r#""12""#,
-            r#""+123456789abcdef""#,
-            r#""0123456789abcdeg""#,
-            "7",
-        ] {
+        for wrong in [r#""12""#, r#""+123456789abcdef""#, r#""0123456789abcdeg""#, "7"] {
             assert!(serde_json::from_str::<Digest>(wrong).is_err(), "{wrong}");
         }
     }

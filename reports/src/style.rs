@@ -17,11 +17,7 @@ impl Colour {
     #[must_use]
     pub fn for_stream(stream: &impl IsTerminal) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if stream.is_terminal() && !refused {
-            Self::Ansi
-        } else {
-            Self::Plain
-        }
+        if stream.is_terminal() && !refused { Self::Ansi } else { Self::Plain }
     }
 
     /// The text in bold.

@@ -71,19 +71,9 @@ impl Summary {
             return;
         }
         let mut table = vec![HEAD.map(|title| (title.to_owned(), None)).to_vec()];
-        table.extend(
-            self.rows
-                .iter()
-                .map(|((scenario, backend), row)| row.cells(scenario, backend)),
-        );
+        table.extend(self.rows.iter().map(|((scenario, backend), row)| row.cells(scenario, backend)));
         let widths: Vec<usize> = (0..HEAD.len())
-            .map(|column| {
-                table
-                    .iter()
-                    .map(|row| row[column].0.chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
+            .map(|column| table.iter().map(|row| row[column].0.chars().count()).max().unwrap_or(0))
             .collect();
         for (index, row) in table.iter().enumerate() {
             let line = row_line(row, &widths, colour);
@@ -118,10 +108,8 @@ impl Summary {
     }
 }
 
-const HEAD: [&str; 11] = [
-    "scenario", "backend", "runs", "pass", "fail", "unknown", "events", "p50", "p99", "last p99",
-    "speed",
-];
+const HEAD: [&str; 11] =
+    ["scenario", "backend", "runs", "pass", "fail", "unknown", "events", "p50", "p99", "last p99", "speed"];
 
 const LEGEND: &str = "
 p50, p99: an event's way to another node (median of the runs' medians, worst run); last p99: until the last node had it.
@@ -206,10 +194,7 @@ impl Listed {
         if self.entries.len() == FAILURES_LISTED {
             return;
         }
-        let mut entry = format!(
-            "{}, seed {}, {}\n",
-            report.scenario, report.seed, report.backend
-        );
+        let mut entry = format!("{}, seed {}, {}\n", report.scenario, report.seed, report.backend);
         for check in report.culprits() {
             // Reasons quote the tested code's own messages, which may hold anything.
             let _ = writeln!(entry, "     {}: {}", check.name, printable(&check.reason));
@@ -226,36 +211,27 @@ impl Listed {
             Verdict::Fail => "failed",
             Verdict::Unknown | Verdict::Pass => "undecided",
         };
-        let _ = writeln!(
-            text,
-            "\n{}",
-            colour.verdict(verdict, &format!("{title} ({})", grouped(self.count)))
-        );
+        let _ = writeln!(text, "\n{}", colour.verdict(verdict, &format!("{title} ({})", grouped(self.count))));
         for (index, entry) in self.entries.iter().enumerate() {
             let _ = write!(text, "{:>3}. {entry}", index + 1);
         }
         let rest = self.count - self.entries.len() as u64;
         if rest > 0 {
-            let _ = writeln!(
-                text,
-                "     … and {} more: see the JSON lines or the JUnit file",
-                grouped(rest)
-            );
+            let _ = writeln!(text, "     … and {} more: see the JSON lines or the JUnit file", grouped(rest));
         }
     }
 }
 
 /// The text on one line, with what a terminal would obey made visible.
 fn printable(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut line, char| {
-            match char {
-                '\n' => line.push_str(" / "),
-                char if char.is_control() => line.extend(char.escape_default()),
-                char => line.push(char),
-            }
-            line
-        })
+    text.chars().fold(String::with_capacity(text.len()), |mut line, char| {
+        match char {
+            '\n' => line.push_str(" / "),
+            char if char.is_control() => line.extend(char.escape_default()),
+            char => line.push(char),
+        }
+        line
+    })
 }
 
 fn latency(us: Option<u64>) -> String {
@@ -293,27 +269,13 @@ mod tests {
     use crate::{Check, FanOut};
 
     fn check(name: &str, verdict: Verdict, reason: &str) -> Check {
-        Check {
-            name: name.into(),
-            verdict,
-            reason: reason.into(),
-            evidence: vec![],
-        }
+        Check { name: name.into(), verdict, reason: reason.into(), evidence: vec![] }
     }
 
     fn passed(scenario: &str, seed: u64, p50_us: u64) -> RunReport {
-        RunReport::new(
-            scenario,
-            seed,
-            "nats",
-            vec![check("no-panic", Verdict::Pass, "none")],
-        )
-        .with_cost(80_000, 12, 4_711)
-        .with_fan_out(FanOut {
-            p50_us,
-            p99_us: p50_us * 3,
-            last_p99_us: p50_us * 40,
-        })
+        RunReport::new(scenario, seed, "nats", vec![check("no-panic", Verdict::Pass, "none")])
+            .with_cost(80_000, 12, 4_711)
+            .with_fan_out(FanOut { p50_us, p99_us: p50_us * 3, last_p99_us: p50_us * 40 })
     }
 
     fn mixed() -> Summary {
@@ -321,15 +283,10 @@ mod tests {
         for seed in 0..1_200 {
             summary.add(&passed("fast/partition-minority", seed, 300 + seed % 7), "");
         }
-        let lost = check(
-            "no-lost-block",
-            Verdict::Fail,
-            "node 3 lacks 203.0.113.9\nacknowledged at 12.5s \x1b[2J",
-        );
+        let lost = check("no-lost-block", Verdict::Fail, "node 3 lacks 203.0.113.9\nacknowledged at 12.5s \x1b[2J");
         let fine = check("no-panic", Verdict::Pass, "none");
         summary.add(
-            &RunReport::new("slow/kill", 42, "nats", vec![fine, lost])
-                .with_cost(600_000, 95, 90_210),
+            &RunReport::new("slow/kill", 42, "nats", vec![fine, lost]).with_cost(600_000, 95, 90_210),
             "squall replay out/slow-kill-42-nats.json",
         );
         let unsure = check("fan-out", Verdict::Unknown, "nothing was delivered");
@@ -348,10 +305,7 @@ mod tests {
     #[test]
     fn plain_text_has_no_escape_codes_and_colour_changes_nothing_else() {
         let plain = mixed().render(Colour::Plain);
-        assert!(
-            !plain.contains('\x1b'),
-            "a reason's own escape codes must be defused too"
-        );
+        assert!(!plain.contains('\x1b'), "a reason's own escape codes must be defused too");
         let mut stripped = mixed().render(Colour::Ansi);
         for code in ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"] {
             stripped = stripped.replace(code, "");
@@ -364,17 +318,11 @@ mod tests {
         let mut summary = Summary::new();
         for seed in 0..1_000 {
             let check = check("no-panic", Verdict::Fail, "index out of bounds");
-            summary.add(
-                &RunReport::new("a", seed, "nats", vec![check]),
-                "squall run a.toml",
-            );
+            summary.add(&RunReport::new("a", seed, "nats", vec![check]), "squall run a.toml");
         }
         let text = summary.render(Colour::Plain);
         assert_eq!(text.matches("reproduce:").count(), FAILURES_LISTED);
-        assert!(
-            text.contains("failed (1,000)") && text.contains("and 980 more"),
-            "{text}"
-        );
+        assert!(text.contains("failed (1,000)") && text.contains("and 980 more"), "{text}");
     }
 
     #[test]
@@ -384,13 +332,7 @@ mod tests {
 
     #[test]
     fn numbers_are_easy_to_read() {
-        assert_eq!(
-            [0, 999, 1_000, 1_234_567].map(grouped),
-            ["0", "999", "1,000", "1,234,567"]
-        );
-        assert_eq!(
-            [Some(0), Some(1_500), Some(2_000_000), None].map(latency),
-            ["0us", "1.5ms", "2.0s", "-"]
-        );
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([Some(0), Some(1_500), Some(2_000_000), None].map(latency), ["0us", "1.5ms", "2.0s", "-"]);
     }
 }

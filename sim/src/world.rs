@@ -254,15 +254,35 @@ pub struct Finished<R> {
     pub end_ns: u64,
 }
 
+/// Stack of a world's thread, bytes; as a main thread usually has.
+const STACK_BYTES: usize = 8 << 20;
+
 /// Runs a world: every host boots, then `main` runs as the harness until it returns.
 ///
-/// Processes that keep statics make a second world in one process differ from the first; run each
-/// in a process of its own ([`squall_interpose::pool`]) where digests are compared.
+/// The world has a thread of its own, since thread-locals outlive a world: the hash keys of the standard library, for
+/// one, count up with every map. Libraries that keep statics still make a second world in one process differ from the
+/// first; run each in a process of its own ([`squall_interpose::pool`]) where digests are compared.
 ///
 /// # Panics
-/// If a world runs on this thread already, or the runtime cannot be built.
-pub fn run<R, F: Future<Output = R>>(config: WorldConfig, hosts: Vec<HostSpec>, main: impl FnOnce(World) -> F) -> Finished<R> {
-    assert!(!squall_hook::active(), "one world at a time runs on a thread");
+/// If the system has no thread left, or `main` panics.
+pub fn run<R: Send, F: Future<Output = R>>(
+    config: WorldConfig,
+    hosts: Vec<HostSpec>,
+    main: impl FnOnce(World) -> F + Send,
+) -> Finished<R> {
+    let world = std::thread::Builder::new().name("world".to_owned()).stack_size(STACK_BYTES);
+    std::thread::scope(|scope| {
+        let world = world.spawn_scoped(scope, || run_here(config, hosts, main)).expect("the system has a thread left");
+        world.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Runs a world on this thread, which must be fresh.
+fn run_here<R, F: Future<Output = R>>(
+    config: WorldConfig,
+    hosts: Vec<HostSpec>,
+    main: impl FnOnce(World) -> F,
+) -> Finished<R> {
     enter_simulation(&config);
     let runtime = Builder::new_current_thread()
         .enable_time()
@@ -276,7 +296,8 @@ pub fn run<R, F: Future<Output = R>>(config: WorldConfig, hosts: Vec<HostSpec>, 
     squall_hook::install(Arc::new(Provider));
     let result = runtime.block_on(async {
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        let names: Vec<(String, Ipv4Addr)> = hosts.iter().zip(1_u32..).map(|(h, i)| (h.name.clone(), address(i))).collect();
+        let addresses = (1..).map(address);
+        let names: Vec<(String, Ipv4Addr)> = hosts.iter().map(|h| h.name.clone()).zip(addresses).collect();
         let fabric = Fabric::new(config.network, entropy::stream(config.seed, Subsystem::Network), hosts.len());
         engine::install(Net::new(fabric, Recorder::new(config.keep), &names), waker);
         let world = World::current();
@@ -291,7 +312,9 @@ pub fn run<R, F: Future<Output = R>>(config: WorldConfig, hosts: Vec<HostSpec>, 
     // Dropping it would run the destructors of everything that still lives in the world.
     std::mem::forget(runtime);
     let mut engine = engine::uninstall().expect("the engine was installed above");
-    Finished { result, recording: engine.net.recorder.finish(), facts, end_ns: engine.net.now_ns }
+    let finished = Finished { result, recording: engine.net.recorder.finish(), facts, end_ns: engine.net.now_ns };
+    std::mem::forget(engine);
+    finished
 }
 
 fn address(number: u32) -> Ipv4Addr {

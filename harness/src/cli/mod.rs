@@ -73,5 +73,7 @@ fn simulate(work: impl FnOnce() -> Exit) -> Exit {
              Let the process call personality(2), or check with `squall verify`."
         );
     }
+    // What libraries draw once per process, before a run forks off, must not vary either.
+    squall_interpose::entropy::seed(0);
     work()
 }

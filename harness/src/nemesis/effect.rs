@@ -95,7 +95,7 @@ impl Effect {
             Self::PowerLoss => (Fault::PowerLoss { host: host() }, Some(Fault::Start { host: host() })),
             Self::Pause => (Fault::Pause { host: host() }, Some(Fault::Resume { host: host() })),
             Self::Skew { offset_ns } => {
-                let normal_ns = from.iter().next().map_or(0, |host| boot_skew_ns(host));
+                let normal_ns = from.iter().next().map_or(0, boot_skew_ns);
                 (Fault::Skew { host: host(), offset_ns }, Some(Fault::Skew { host: host(), offset_ns: normal_ns }))
             }
             Self::ClockJump { by_ns } => {

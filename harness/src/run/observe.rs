@@ -3,7 +3,6 @@
 use crate::record::Observation;
 use squall_cluster::blocklist::{Entry, State};
 use squall_cluster::observe::{NodeEvent, Observer};
-use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -76,7 +75,5 @@ pub(super) fn describe(event: &NodeEvent) -> String {
     }
 }
 
-thread_local! {
-    /// For the verdict on a run that never gets to its end.
-    pub(super) static RUNNING: RefCell<Option<super::RunSpec>> = const { RefCell::new(None) };
-}
+/// For the verdict on a run that never gets to its end.
+pub(super) static RUNNING: Mutex<Option<super::RunSpec>> = Mutex::new(None);

@@ -1,6 +1,7 @@
 //! The phases of a run: boot, chaos, quiet, final reads, verdict.
 
 use super::cluster::{Cluster, hosts};
+use super::observe::RUNNING;
 use super::{RunOutput, RunSpec, timeline};
 use crate::checker::{self, Checker};
 use crate::record::{AppliedFault, FinalState, Life, LifeEvent, Panic, RunRecord, WorldFacts};
@@ -18,6 +19,7 @@ use squall_sim::fault::PlannedFault;
 use squall_sim::servers::postgres::Disk;
 use squall_sim::world::{self, Facts, Finished};
 use squall_sim::{HostId, Latency, NetworkProfile, World, WorldConfig};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -35,7 +37,7 @@ pub fn execute(spec: &RunSpec) -> RunOutput {
     let began = Instant::now();
     let prepared = &*spec.prepared;
     defects::activate(&prepared.defects);
-    super::observe::RUNNING.with(|r| *r.borrow_mut() = Some(spec.clone()));
+    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = Some(spec.clone());
     let plan = spec.plan.clone().unwrap_or_else(|| {
         let mut rng = stream(spec.seed, Subsystem::Nemesis);
         nemesis::resolve(&prepared.scenario, &prepared.topology, &mut rng)
@@ -65,7 +67,7 @@ fn network(profile: &ScenarioNetwork) -> NetworkProfile {
 /// Ends a run in which time stands still: its tasks would never let it reach a verdict.
 fn livelocked() -> ! {
     let text = world::livelock_text();
-    let spec = super::observe::RUNNING.with(|r| r.borrow_mut().take());
+    let spec = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
     let output = spec.map(|spec| RunOutput::broken(&spec, "no-livelock", text.clone()));
     pool::finish_with(&output.map_or_else(|| text.into_bytes(), |output| super::batch::encode(&output)))
 }
