@@ -24,11 +24,21 @@ pub enum Defect {
     ExpiryIgnoredOnMerge,
     /// The first failed subscription waits 64 s before the next try: a minimum written as a maximum.
     SubscribeBackoffOf64s,
+    /// A block is acknowledged as stored before the store has it.
+    AcknowledgeBeforeStored,
+    /// Each broadcast waits a second for others to join it.
+    BroadcastLingers,
+    /// A store write that fails is unwrapped.
+    PanicOnStoreError,
+    /// Each resync leaves a task behind that never ends.
+    TaskPerResync,
+    /// The publisher asks again at once, without waiting, while the link is down.
+    SpinWhileDisconnected,
 }
 
 impl Defect {
     /// All of them, in catalogue order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::NoResync,
         Self::DropBatchOnPublishError,
         Self::EchoSuppressionByNodeId,
@@ -37,6 +47,11 @@ impl Defect {
         Self::UnblockLeavesNoTombstone,
         Self::ExpiryIgnoredOnMerge,
         Self::SubscribeBackoffOf64s,
+        Self::AcknowledgeBeforeStored,
+        Self::BroadcastLingers,
+        Self::PanicOnStoreError,
+        Self::TaskPerResync,
+        Self::SpinWhileDisconnected,
     ];
 
     /// Its name in scenarios and on the command line.
@@ -51,6 +66,11 @@ impl Defect {
             Self::UnblockLeavesNoTombstone => "unblock-leaves-no-tombstone",
             Self::ExpiryIgnoredOnMerge => "expiry-ignored-on-merge",
             Self::SubscribeBackoffOf64s => "subscribe-backoff-of-64s",
+            Self::AcknowledgeBeforeStored => "acknowledge-before-stored",
+            Self::BroadcastLingers => "broadcast-lingers",
+            Self::PanicOnStoreError => "panic-on-store-error",
+            Self::TaskPerResync => "task-per-resync",
+            Self::SpinWhileDisconnected => "spin-while-disconnected",
         }
     }
 
@@ -66,6 +86,11 @@ impl Defect {
             Self::UnblockLeavesNoTombstone => "an unblock deletes the entry, and an older copy brings it back",
             Self::ExpiryIgnoredOnMerge => "entries learned from peers never expire, unlike the originals",
             Self::SubscribeBackoffOf64s => "a failed subscription is tried again after 64 s",
+            Self::AcknowledgeBeforeStored => "a block is acknowledged as stored before the store has it",
+            Self::BroadcastLingers => "each broadcast waits a second for others to join it",
+            Self::PanicOnStoreError => "a store write that fails is unwrapped",
+            Self::TaskPerResync => "each resync leaves a task behind that never ends",
+            Self::SpinWhileDisconnected => "the publisher spins while the link is down",
         }
     }
 
@@ -83,6 +108,11 @@ impl Defect {
             Self::UnblockLeavesNoTombstone => "the textbook resurrection of deletes under last writer wins",
             Self::ExpiryIgnoredOnMerge => "a merge that copies some of the fields",
             Self::SubscribeBackoffOf64s => "Stalwart 0.12 to 0.16: `1 << retry.max(6)` seconds",
+            Self::AcknowledgeBeforeStored => "the classic lost write of a write-behind cache",
+            Self::BroadcastLingers => "batching tuned on throughput alone",
+            Self::PanicOnStoreError => "an unwrap that no test had reached",
+            Self::TaskPerResync => "a watcher that is spawned for each connection and never joined",
+            Self::SpinWhileDisconnected => "a retry loop whose back-off was forgotten",
         }
     }
 
@@ -97,6 +127,11 @@ impl Defect {
             Self::AmbientEntropy => "verify",
             Self::UnblockNotAnnounced | Self::UnblockLeavesNoTombstone => "no-resurrected-block",
             Self::SubscribeBackoffOf64s => "exposure",
+            Self::AcknowledgeBeforeStored => "no-lost-block",
+            Self::BroadcastLingers => "fan-out",
+            Self::PanicOnStoreError => "no-panic",
+            Self::TaskPerResync => "no-leaked-task",
+            Self::SpinWhileDisconnected => "no-livelock",
         }
     }
 

@@ -12,10 +12,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("squall-sim", &["squall-hook", "squall-interpose", "tokio"]),
     ("squall-cluster", &["tokio"]),
     ("squall-reports", &[]),
-    (
-        "squall-harness",
-        &["squall-cluster", "squall-interpose", "squall-reports", "squall-sim", "tokio"],
-    ),
+    ("squall-harness", &["squall-cluster", "squall-interpose", "squall-reports", "squall-sim", "tokio"]),
     ("squall-benches", &["squall-harness", "squall-sim", "tokio"]),
 ];
 

@@ -1,6 +1,7 @@
 //! What is to be broadcast: merged by network, in batches, kept until the coordinator has taken it. A pure state machine.
 
 use super::Entry;
+use crate::defects::{self, Defect};
 use crate::entropy::{Backoff, NodeRng};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -96,11 +97,12 @@ impl Outbox {
 
     /// The store has these versions: they need wait no longer.
     pub fn release<'a>(&mut self, stored: impl IntoIterator<Item = &'a Entry>, now: Instant) {
+        let linger = if defects::active(Defect::BroadcastLingers) { Duration::from_secs(1) } else { Duration::ZERO };
         for entry in stored {
             if let Some(waiting) = self.blocks.get_mut(&entry.net)
                 && waiting.entry.version <= entry.version
             {
-                waiting.not_before = waiting.not_before.min(now);
+                waiting.not_before = waiting.not_before.min(now) + linger;
             }
         }
     }

@@ -5,6 +5,7 @@ use super::state::{Core, Now, Publish, Readiness, StoreJob};
 use super::{BlockError, Entry, MAX_REASON_BYTES, State};
 use crate::config::NodeConfig;
 use crate::coordinator::{self, Coordinator, Listener};
+use crate::defects::{self, Defect};
 use crate::entropy::NodeRng;
 use crate::ids::Incarnation;
 use crate::observe::Observer;
@@ -110,6 +111,7 @@ impl Service {
             Ok((entry, core.wait_stored(net)))
         })?;
         let durability = match stored {
+            _ if defects::active(Defect::AcknowledgeBeforeStored) => Durability::Stored,
             Some(stored) => match timeout(self.store_timeout, stored).await {
                 Ok(Ok(())) => Durability::Stored,
                 Ok(Err(_)) | Err(_) => Durability::Pending,
@@ -171,6 +173,9 @@ impl Service {
     /// Hands over what is to be published.
     pub(crate) async fn run_publisher(self: Arc<Self>, coordinator: Arc<dyn Coordinator>) {
         loop {
+            while defects::active(Defect::SpinWhileDisconnected) && self.with(|core, _| core.link_is_lost()) {
+                tokio::task::yield_now().await;
+            }
             match self.with(Core::next_publication) {
                 Publish::Now(publication) => {
                     let outcome = coordinator.publish(publication.message.clone()).await;
@@ -190,11 +195,18 @@ impl Service {
         loop {
             match self.with(Core::next_store_job) {
                 StoreJob::Load { reason, horizon_ms } => {
+                    if defects::active(Defect::TaskPerResync) {
+                        let _never_joined = tokio::spawn(std::future::pending::<()>());
+                    }
                     let outcome = store.load(horizon_ms).await;
                     self.with(|core, now| core.loaded(reason, outcome, now));
                 }
                 StoreJob::Save(batch) => {
                     let outcome = store.save(&batch).await;
+                    assert!(
+                        outcome.is_ok() || !defects::active(Defect::PanicOnStoreError),
+                        "called `Result::unwrap()` on an `Err` value: {outcome:?}"
+                    );
                     self.with(|core, now| core.saved(&batch, outcome, now));
                 }
                 StoreJob::Purge { horizon_ms } => {

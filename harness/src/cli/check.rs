@@ -1,6 +1,7 @@
 //! `squall check`
 
 use super::common::{complain, prepare};
+use super::output;
 use crate::scenario::load_all;
 use squall_reports::Exit;
 use std::path::PathBuf;
@@ -27,8 +28,9 @@ pub(super) fn main(args: &Args) -> Exit {
             }
         }
     }
-    if exit == Exit::Passed {
-        println!("{count} {} fine", if count == 1 { "scenario is" } else { "scenarios are" });
+    if exit != Exit::Passed {
+        return exit;
     }
-    exit
+    let are = if count == 1 { "scenario is" } else { "scenarios are" };
+    output::print_line(format_args!("{count} {are} fine")).err().unwrap_or(exit)
 }

@@ -1,12 +1,14 @@
 //! What several subcommands take and do.
 
+use super::output;
 use crate::run::{Batch, Isolation, Limits, Prepared};
 use crate::scenario::{Backend, Scenario, ScenarioError, load_all, supported};
 use clap::Args;
 use squall_cluster::defects::Defect;
 use squall_interpose::layout;
 use squall_reports::Exit;
-use std::num::NonZeroUsize;
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -20,7 +22,7 @@ pub(super) struct Which {
     #[arg(value_name = "SCENARIO|DIR", required = true)]
     pub(super) paths: Vec<PathBuf>,
     /// One seed
-    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    #[arg(long, value_name = "N", conflicts_with = "seeds", value_parser = clap::value_parser!(u64).range(..u64::MAX))]
     pub(super) seed: Option<u64>,
     /// Seeds from A up to, but without, B
     #[arg(long, value_name = "A..B", default_value = "0..20")]
@@ -37,13 +39,13 @@ pub(super) struct Which {
 #[derive(Debug, Args)]
 pub(super) struct How {
     /// Runs at a time [default: one per core]
-    #[arg(long, value_name = "N")]
-    pub(super) jobs: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(super) jobs: Option<u16>,
     /// Memory that one run may use, MiB
-    #[arg(long, value_name = "MIB", default_value_t = 4096)]
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub(super) memory_limit: u64,
     /// Real time that one run may take, seconds
-    #[arg(long, value_name = "S", default_value_t = 300)]
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub(super) time_limit: u64,
     /// Run in this process instead of forked children, for a debugger
     #[arg(long)]
@@ -52,7 +54,8 @@ pub(super) struct How {
 
 impl How {
     pub(super) fn batch(&self) -> Batch {
-        let jobs = self.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let jobs = self.jobs.map_or_else(cores, usize::from);
         let isolation = if self.in_process { Isolation::InProcess } else { Isolation::Forked { jobs } };
         let real_time = Duration::from_secs(self.time_limit);
         Batch { isolation, limits: Limits { memory_bytes: self.memory_limit << 20, real_time } }
@@ -127,7 +130,7 @@ impl Which {
 
     /// Loads the scenarios and makes each ready for each of its backends; prints what is wrong.
     pub(super) fn prepare(&self) -> Result<Vec<Arc<Prepared>>, Exit> {
-        let scenarios = load_all(&self.paths).map_err(|errors| complain(&errors))?;
+        let scenarios = distinct(load_all(&self.paths).map_err(|errors| complain(&errors))?)?;
         let mut prepared = Vec::new();
         for scenario in scenarios {
             for backend in self.backends(&scenario)? {
@@ -146,10 +149,35 @@ impl Which {
     }
 }
 
+/// Without the files that were named twice. Results go by a scenario's name, so no two files may share one.
+fn distinct(scenarios: Vec<Scenario>) -> Result<Vec<Scenario>, Exit> {
+    let mut files = BTreeMap::new();
+    let mut kept = Vec::with_capacity(scenarios.len());
+    for scenario in scenarios {
+        let file = std::fs::canonicalize(&scenario.file).unwrap_or_else(|_| PathBuf::from(&scenario.file));
+        match files.get(&scenario.name) {
+            None => {
+                files.insert(scenario.name.clone(), file);
+                kept.push(scenario);
+            }
+            Some(earlier) if *earlier == file => {}
+            Some(earlier) => {
+                let Scenario { name, file, .. } = &scenario;
+                let earlier = earlier.display();
+                output::error(format_args!(
+                    "{earlier} and {file} are both called `{name}`; run one at a time, or put both below a directory `scenarios`"
+                ));
+                return Err(Exit::Usage);
+            }
+        }
+    }
+    Ok(kept)
+}
+
 /// Makes a scenario ready; prints what is wrong with its node configuration.
 pub(super) fn prepare(scenario: Scenario, backend: Backend, defects: Vec<Defect>) -> Result<Arc<Prepared>, Exit> {
     Prepared::new(scenario, backend, defects).map(Arc::new).map_err(|error| {
-        eprintln!("{:?}", miette::Report::new(error));
+        output::note(format_args!("{:?}", miette::Report::new(error)));
         Exit::Usage
     })
 }
@@ -157,14 +185,20 @@ pub(super) fn prepare(scenario: Scenario, backend: Backend, defects: Vec<Defect>
 /// Prints every error in a scenario file.
 pub(super) fn complain(errors: &[ScenarioError]) -> Exit {
     for error in errors {
-        eprintln!("{:?}", miette::Report::new(error.clone()));
+        output::note(format_args!("{:?}", miette::Report::new(error.clone())));
     }
     Exit::Usage
 }
 
-/// Names this build: two builds with one name behave alike.
+/// Names this build: two builds with one name behave alike. Reads the program once, in pieces.
 pub(super) fn build_id() -> String {
-    let bytes = std::fs::read("/proc/self/exe").unwrap_or_default();
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    let mut piece = vec![0; 1 << 18];
+    if let Ok(mut program) = std::fs::File::open("/proc/self/exe") {
+        while let Ok(n @ 1..) = program.read(&mut piece) {
+            hash.update(&piece[..n]);
+        }
+    }
     let layout = if layout::is_fixed() { "" } else { "-random-layout" };
-    format!("{}-{:016x}{layout}", env!("CARGO_PKG_VERSION"), xxhash_rust::xxh3::xxh3_64(&bytes))
+    format!("{}-{:016x}{layout}", env!("CARGO_PKG_VERSION"), hash.digest())
 }

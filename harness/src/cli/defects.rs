@@ -1,6 +1,7 @@
 //! `squall defects`
 
 use super::common::{How, Seeds, complain, prepare};
+use super::output;
 use super::run::do_runs;
 use crate::run::{Prepared, RunSpec};
 use crate::scenario::{Scenario, load_all, supported};
@@ -46,41 +47,45 @@ struct Found {
 }
 
 pub(super) fn main(args: &Args) -> Exit {
-    if args.list {
-        for defect in Defect::ALL {
-            println!("{:<32} {:<22} {}", defect.name(), defect.expected_checker(), defect.summary());
-        }
-        return Exit::Passed;
+    let ended = if args.list { list() } else { try_main(args) };
+    ended.unwrap_or_else(|exit| exit)
+}
+
+fn list() -> Result<Exit, Exit> {
+    for defect in Defect::ALL {
+        let (name, checker) = (defect.name(), defect.expected_checker());
+        output::print_line(format_args!("{name:<32} {checker:<22} {}", defect.summary()))?;
     }
-    try_main(args).unwrap_or_else(|exit| exit)
+    Ok(Exit::Passed)
 }
 
 fn try_main(args: &Args) -> Result<Exit, Exit> {
     let scenarios = load_all(&args.paths).map_err(|errors| complain(&errors))?;
     let mut exit = Exit::Passed;
     if args.format == super::results::Format::Text {
-        println!("{:<32} {:<22} {:<22} seeds to detect (p50, p90)", "defect", "expected checker", "caught by");
+        let [defect, expected, caught] = ["defect", "expected checker", "caught by"];
+        output::print_line(format_args!("{defect:<32} {expected:<22} {caught:<22} seeds to detect (p50, p90)"))?;
     }
     for defect in Defect::ALL {
         let planted: Vec<&Scenario> = scenarios.iter().filter(|s| s.defect == Some(defect)).collect();
         let found = hunt(args, defect, &planted)?;
         let caught = found.caught_by.as_deref() == Some(found.expected_checker);
         exit = exit.and(if caught { Exit::Passed } else { Exit::Failed });
-        print(args, &found, planted.is_empty());
+        print(args, &found, planted.is_empty())?;
     }
     Ok(exit)
 }
 
-fn print(args: &Args, found: &Found, unplanted: bool) {
+fn print(args: &Args, found: &Found, unplanted: bool) -> Result<(), Exit> {
     if args.format == super::results::Format::Json {
-        println!("{}", serde_json::to_string(found).expect("names and numbers have a JSON form"));
-        return;
+        return output::print_line(serde_json::to_string(found).expect("names and numbers have a JSON form"));
     }
     let missing = if unplanted { "not caught: no scenario plants it" } else { "not caught" };
     let caught_by = found.caught_by.as_deref().unwrap_or(missing);
     let seeds = |seeds: Option<u64>| seeds.map_or("-".to_owned(), |n| n.to_string());
     let (p50, p90) = (seeds(found.seeds_to_detect_p50), seeds(found.seeds_to_detect_p90));
-    println!("{:<32} {:<22} {caught_by:<22} {p50}, {p90}", found.defect, found.expected_checker);
+    let (defect, expected) = (found.defect, found.expected_checker);
+    output::print_line(format_args!("{defect:<32} {expected:<22} {caught_by:<22} {p50}, {p90}"))
 }
 
 fn groups(seeds: &Range<u64>) -> Vec<Range<u64>> {
@@ -171,7 +176,7 @@ fn diverges(scenario: &Scenario, seeds: &Range<u64>) -> Result<bool, Exit> {
     let mut verify = Command::new("/proc/self/exe");
     verify.arg("verify").arg(&scenario.file).args(["--seed", &seeds.start.to_string()]);
     let status = verify.stdout(Stdio::null()).stdin(Stdio::null()).status().map_err(|error| {
-        eprintln!("error: cannot start squall verify: {error}");
+        output::error(format_args!("cannot start squall verify: {error}"));
         Exit::Broken
     })?;
     Ok(status.code() == Some(i32::from(Exit::Nondeterminism.code())))

@@ -1,8 +1,10 @@
 //! `squall list`
 
 use super::common::complain;
+use super::output;
 use crate::scenario::load_all;
 use squall_reports::Exit;
+use std::fmt::Write;
 use std::path::PathBuf;
 
 /// List scenarios: name, nodes, backends, simulated time, tags, and what each claims.
@@ -22,10 +24,12 @@ pub(super) fn main(args: &Args) -> Exit {
         Err(errors) => return complain(&errors),
     };
     let width = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
     for scenario in &scenarios {
         let backends: Vec<&str> = scenario.backends.iter().map(|b| b.name()).collect();
         let simulated_s = (scenario.run + scenario.settle).as_secs();
-        println!(
+        let _infallible = writeln!(
+            text,
             "{:width$}  {:>4} nodes  {:>4} s  {:<10}  {}",
             scenario.name,
             scenario.nodes,
@@ -34,11 +38,11 @@ pub(super) fn main(args: &Args) -> Exit {
             scenario.title
         );
         if !scenario.tags.is_empty() {
-            println!("{:width$}  tags: {}", "", scenario.tags.join(", "));
+            let _infallible = writeln!(text, "{:width$}  tags: {}", "", scenario.tags.join(", "));
         }
         if args.why && !scenario.why.is_empty() {
-            println!("{:width$}  why: {}", "", scenario.why);
+            let _infallible = writeln!(text, "{:width$}  why: {}", "", scenario.why);
         }
     }
-    Exit::Passed
+    output::print(&text).err().unwrap_or(Exit::Passed)
 }

@@ -4,6 +4,7 @@ mod check;
 mod common;
 mod defects;
 mod list;
+mod output;
 mod progress;
 mod replay;
 mod results;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 /// Runs the coordination layer of a clustered mail server, with the real client libraries of its backends, inside a
 /// seeded simulated network, breaks that network, and checks what must still hold.
 ///
-/// Exit codes: 0 all passed, 1 a check failed, 2 bad usage or input, 3 inconclusive, 4 nondeterminism, 5 the harness
+/// Exit codes: 0 all passed, 1 a check failed, 2 bad usage or input, 3 inconclusive or interrupted, 4 nondeterminism, 5 the harness
 /// itself broke.
 #[derive(Debug, Parser)]
 #[command(name = "squall", version, max_term_width = 100)]
@@ -68,10 +69,10 @@ pub fn main() -> ExitCode {
 /// Runs what simulates in a process whose addresses do not vary.
 fn simulate(work: impl FnOnce() -> Exit) -> Exit {
     if let Err(error) = layout::fix() {
-        eprintln!(
-            "warning: addresses stay random: {error}; a seed may give another run than on other machines. \
+        output::warning(format_args!(
+            "addresses stay random: {error}; a seed may give another run than on other machines. \
              Let the process call personality(2), or check with `squall verify`."
-        );
+        ));
     }
     // What libraries draw once per process, before a run forks off, must not vary either.
     squall_interpose::entropy::seed(0);

@@ -12,8 +12,11 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(runs: u64) -> Self {
-        let target =
-            if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let target = if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(runs), target);
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} runs  {elapsed} (left: {eta})  {msg}");
         Self { bar: bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())), failed: 0 }

@@ -1,6 +1,8 @@
 //! `squall replay`
 
 use super::common::{How, build_id, complain, defect, prepare};
+use super::output;
+use super::results::expect;
 use super::run::{do_runs, write_trace};
 use crate::failure::{self, Failure, Trust};
 use crate::run::{RunOutput, RunSpec};
@@ -34,29 +36,31 @@ pub(super) fn main(args: &Args) -> Exit {
 fn try_main(args: &Args) -> Result<Exit, Exit> {
     let trust = if args.edited { Trust::Edited } else { Trust::Untouched };
     let failure = failure::read(&args.failure, trust).map_err(|error| {
-        eprintln!("error: {error}");
+        output::error(error);
         Exit::Usage
     })?;
     let scenario = failure.scenario.load().map_err(|error| complain(&[error]))?;
     let defects = failure.defects.iter().map(|name| defect(name)).collect::<Result<Vec<_>, _>>();
     let defects = defects.map_err(|error| {
-        eprintln!("error: {}: {error}", args.failure.display());
+        output::error(format_args!("{}: {error}", args.failure.display()));
         Exit::Usage
     })?;
     let prepared = prepare(scenario, failure.backend, defects)?;
     let plan = Some(failure.plan.clone());
     let spec = RunSpec { prepared, seed: failure.seed, plan, keep: Keep::Everything };
-    let mut output = None;
-    let ended = do_runs(&args.how.batch(), std::iter::once(spec), |_, result| {
-        output = Some(result);
+    let mut done = None;
+    let ended = do_runs(&args.how.batch(), std::iter::once(spec), |spec, mut result| {
+        expect(spec, &mut result);
+        done = Some(result);
         Ok(())
     });
-    let Some(output) = output else { return Err(ended.and(Exit::Broken)) };
+    let Some(done) = done else { return Err(if ended == Exit::Passed { Exit::Broken } else { ended }) };
+    let (conclusion, exit) = compare(args, &failure, &done);
+    output::print(&format!("{}\n{conclusion}\n", story(&failure, &done)))?;
     if let Some(path) = &args.trace {
-        write_trace(path, &output.trace)?;
+        write_trace(path, &done.trace)?;
     }
-    print!("{}", story(&failure, &output));
-    Ok(compare(args, &failure, &output))
+    Ok(exit)
 }
 
 /// What happened, and what the checkers made of it.
@@ -74,22 +78,26 @@ fn story(failure: &Failure, output: &RunOutput) -> String {
     text
 }
 
-fn compare(args: &Args, failure: &Failure, output: &RunOutput) -> Exit {
+/// Whether the recorded run happened again, in words and as an exit code.
+fn compare(args: &Args, failure: &Failure, output: &RunOutput) -> (String, Exit) {
     let (recorded, now) = (failure.digest, output.report.digest);
+    let verdict = Exit::of(output.report.verdict);
     if args.edited {
-        println!("\ndigest {now} (recorded before the file was edited: {recorded})");
-        return Exit::of(output.report.verdict);
+        return (format!("digest {now} (recorded before the file was edited: {recorded})"), verdict);
     }
     if recorded == now {
-        println!("\ndigest {now}, as recorded");
-        return Exit::of(output.report.verdict).and(Exit::Passed);
+        return (format!("digest {now}, as recorded"), verdict);
     }
-    println!("\ndigest {now}, but {recorded} was recorded");
+    let differs = format!("digest {now}, but {recorded} was recorded");
     let build = build_id();
     if build == failure.build {
-        println!("the build is the same: the run is not deterministic; `squall verify` shows where it diverges");
-        return Exit::Nondeterminism;
+        let advice = "the build is the same: the run is not deterministic; `squall verify` shows where it diverges";
+        return (format!("{differs}\n{advice}"), Exit::Nondeterminism);
     }
-    println!("it was recorded by the build {}, this is {build}: check out that version to see the same run", failure.build);
-    if output.report.verdict == Verdict::Pass { Exit::Inconclusive } else { Exit::Failed }
+    let advice = format!(
+        "it was recorded by the build {}, this is {build}: check out that version to see the same run",
+        failure.build
+    );
+    let exit = if output.report.verdict == Verdict::Pass { Exit::Inconclusive } else { Exit::Failed };
+    (format!("{differs}\n{advice}"), exit)
 }

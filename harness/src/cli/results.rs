@@ -1,12 +1,14 @@
 //! Where results go while runs are done: lines, failure files, JUnit, the table at the end.
 
 use super::common::build_id;
+use super::output;
 use crate::failure::{self, Failure, RecordedScenario};
 use crate::run::{RunOutput, RunSpec};
 use squall_reports::{
     Check, Colour, Exit, JsonLines, JunitWriter, ReportError, RunReport, Summary, Verdict, replay_line, run_line,
 };
-use std::io::{Stdout, Write};
+use std::cell::OnceCell;
+use std::io::Stdout;
 use std::path::{Path, PathBuf};
 
 /// What is printed.
@@ -25,7 +27,7 @@ pub(super) struct Results {
     kept: Option<JsonLines<std::fs::File>>,
     junit: Option<JunitWriter>,
     failures: PathBuf,
-    build: String,
+    build: OnceCell<String>,
     summary: Summary,
     exit: Exit,
 }
@@ -42,26 +44,35 @@ impl Results {
                 let path = dir.join("results.jsonl");
                 let file = std::fs::create_dir_all(dir).and_then(|()| std::fs::File::create(&path));
                 let file = file.map_err(|error| {
-                    eprintln!("error: cannot write {}: {error}; give --out a directory that can be written", path.display());
+                    output::error(format_args!(
+                        "cannot write {}: {error}; give --out a directory that can be written",
+                        path.display()
+                    ));
                     Exit::Usage
                 })?;
                 Some(JsonLines::new(path.display().to_string(), file))
             }
         };
+        let junit = junit.map(JunitWriter::new);
+        // Also so that no report of an earlier batch is taken for this one's.
+        if let Some(Err(error)) = junit.as_ref().map(JunitWriter::write) {
+            output::error(error);
+            return Err(Exit::Usage);
+        }
         Ok(Self {
             format,
             lines: JsonLines::new("standard output", std::io::stdout()),
             kept,
-            junit: junit.map(JunitWriter::new),
+            junit,
             failures: out.unwrap_or(Path::new(DEFAULT_OUT)).join("failures"),
-            build: build_id(),
+            build: OnceCell::new(),
             summary: Summary::new(),
             exit: Exit::Passed,
         })
     }
 
-    /// Takes one run in. After an error no more runs should be done.
-    pub(super) fn receive(&mut self, spec: &RunSpec, mut output: RunOutput) -> Result<RunReport, ()> {
+    /// Takes one run in and gives back its report and its trace. After an error no more runs should be done.
+    pub(super) fn receive(&mut self, spec: &RunSpec, mut output: RunOutput) -> Result<(RunReport, Vec<String>), ()> {
         expect(spec, &mut output);
         let reproduce = self.reproduce(spec, &output);
         self.exit = self.exit.and(Exit::of(output.report.verdict));
@@ -74,11 +85,11 @@ impl Results {
             written = written.and(self.lines.write(&output.report));
         }
         written.map_err(|error| self.broken(&error))?;
-        Ok(output.report)
+        Ok((output.report, output.trace))
     }
 
     fn broken(&mut self, error: &ReportError) {
-        eprintln!("error: {error}");
+        output::error(error);
         self.exit = self.exit.and(Exit::Broken);
     }
 
@@ -96,7 +107,7 @@ impl Results {
         match failure::write(&self.failures, &self.failure(spec, output)) {
             Ok(path) => replay_line(&path),
             Err(error) => {
-                eprintln!("warning: no failure file: {error}");
+                output::warning(format_args!("no failure file: {error}"));
                 self.exit = self.exit.and(Exit::Broken);
                 line
             }
@@ -107,7 +118,7 @@ impl Results {
         let prepared = &spec.prepared;
         Failure {
             squall: env!("CARGO_PKG_VERSION").to_owned(),
-            build: self.build.clone(),
+            build: self.build.get_or_init(build_id).clone(),
             scenario: RecordedScenario::of(&prepared.scenario),
             seed: spec.seed,
             backend: prepared.backend,
@@ -121,11 +132,9 @@ impl Results {
     /// Prints the table and writes what is written at the end.
     pub(super) fn finish(mut self) -> Exit {
         if self.format == Format::Text {
-            let stdout = std::io::stdout();
-            let text = self.summary.render(Colour::for_stream(&stdout));
-            if let Err(error) = stdout.lock().write_all(text.as_bytes()) {
-                eprintln!("error: cannot write to standard output: {error}");
-                self.exit = self.exit.and(Exit::Broken);
+            let text = self.summary.render(Colour::for_stream(&std::io::stdout()));
+            if let Err(exit) = output::print(&text) {
+                self.exit = self.exit.and(exit);
             }
         }
         if let Some(Err(error)) = self.junit.as_ref().map(JunitWriter::write) {
@@ -136,8 +145,12 @@ impl Results {
 }
 
 /// A scenario that plants a defect passes when the checker that must catch it does.
-fn expect(spec: &RunSpec, output: &mut RunOutput) {
+pub(super) fn expect(spec: &RunSpec, output: &mut RunOutput) {
     let Some(expected) = &spec.prepared.scenario.expected_failure else { return };
+    // One run alone cannot show that another would differ: that is for `squall verify`.
+    if expected == "verify" {
+        return;
+    }
     let caught = output.checks.iter().any(|check| check.name == *expected && check.verdict == Verdict::Fail);
     let (verdict, reason) = if caught {
         (Verdict::Pass, format!("{expected} caught the planted defect"))

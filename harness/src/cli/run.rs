@@ -1,6 +1,7 @@
 //! `squall run`
 
 use super::common::{How, Which};
+use super::output;
 use super::progress::Progress;
 use super::results::{Format, Results};
 use crate::run::{Batch, Ended, RunOutput, RunSpec};
@@ -41,7 +42,9 @@ fn try_main(args: &Args) -> Result<Exit, Exit> {
     let seeds = args.which.seeds();
     let runs = (seeds.end - seeds.start).saturating_mul(prepared.len() as u64);
     if args.trace.is_some() && runs != 1 {
-        eprintln!("error: --trace takes a single run, and this is {runs}; give one scenario file, --seed and --backend");
+        output::error(format_args!(
+            "--trace takes a single run, and this is {runs}; give one scenario file, --seed and --backend"
+        ));
         return Err(Exit::Usage);
     }
     let keep = if args.trace.is_some() { Keep::Everything } else { Keep::Digest };
@@ -51,12 +54,10 @@ fn try_main(args: &Args) -> Result<Exit, Exit> {
     });
     let mut progress = Progress::new(runs);
     let ended = do_runs(&args.how.batch(), specs, |spec, output| {
-        if let Some(path) = &args.trace {
-            write_trace(path, &output.trace).map_err(|_| ())?;
-        }
-        let report = results.receive(spec, output)?;
+        let (report, trace) = results.receive(spec, output)?;
         progress.done(&report);
-        Ok(())
+        // The result comes first: it must not be lost with a trace that cannot be written.
+        args.trace.as_ref().map_or(Ok(()), |path| write_trace(path, &trace).map_err(|_| ()))
     });
     progress.clear();
     Ok(results.finish().and(ended))
@@ -76,11 +77,11 @@ pub(super) fn do_runs(
         Ok(Ended::Completed) => Exit::Passed,
         Ok(Ended::Stopped) => Exit::Broken,
         Ok(Ended::Interrupted) => {
-            eprintln!("interrupted: what was finished is reported, the rest was not run");
+            output::note("interrupted: what was finished is reported, the rest was not run");
             Exit::Inconclusive
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            output::error(error);
             Exit::Broken
         }
     }
@@ -90,7 +91,7 @@ pub(super) fn write_trace(path: &Path, lines: &[String]) -> Result<(), Exit> {
     let mut text = lines.join("\n");
     text.push('\n');
     write_atomically(path, text.as_bytes()).map_err(|error| {
-        eprintln!("error: {error}");
+        output::error(error);
         Exit::Broken
     })
 }

@@ -1,5 +1,6 @@
 //! `squall schema`
 
+use super::output;
 use crate::scenario::schema;
 use squall_reports::{Exit, RunReport};
 
@@ -24,6 +25,5 @@ pub(super) fn main(args: &Args) -> Exit {
         Subject::Scenario => schema(),
         Subject::Report => schemars::schema_for!(RunReport).to_value(),
     };
-    println!("{schema:#}");
-    Exit::Passed
+    output::print_line(format_args!("{schema:#}")).err().unwrap_or(Exit::Passed)
 }

@@ -1,8 +1,10 @@
 //! `squall verify`
 
 use super::common::Which;
+use super::output;
 use super::progress::Progress;
 use crate::scenario::load_all;
+use squall_interpose::signals;
 use squall_reports::{Exit, RunReport, Verdict};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -43,7 +45,8 @@ fn try_main(args: &Args) -> Result<Exit, Exit> {
     let prepared = args.which.prepare()?;
     let seeds = args.which.seeds();
     let runs = (seeds.end - seeds.start).saturating_mul(prepared.len() as u64);
-    let scratch = tempfile::tempdir().map_err(|error| broken(&format!("cannot make a directory for traces: {error}")))?;
+    let scratch =
+        tempfile::tempdir().map_err(|error| broken(&format!("cannot make a directory for traces: {error}")))?;
     let mut progress = Progress::new(runs * 2);
     let (send, receive) = mpsc::channel();
     let (first, second) = std::thread::scope(|scope| {
@@ -62,6 +65,10 @@ fn try_main(args: &Args) -> Result<Exit, Exit> {
     progress.clear();
     let (Ok(first), Ok(second)) = (first, second) else { return Err(broken("a thread that reads results died")) };
     let (first, second) = (first?, second?);
+    if signals::interrupted() {
+        output::note("interrupted: nothing can be said before every run was done twice");
+        return Err(Exit::Inconclusive);
+    }
     if first.len() != second.len() || first.len() as u64 != runs {
         return Err(broken(&format!("{runs} runs were asked for, {} and {} were done", first.len(), second.len())));
     }
@@ -69,7 +76,7 @@ fn try_main(args: &Args) -> Result<Exit, Exit> {
 }
 
 fn broken(message: &str) -> Exit {
-    eprintln!("error: {message}");
+    output::error(message);
     Exit::Broken
 }
 
@@ -111,7 +118,8 @@ fn all_runs(
     let mut child: Child = child.map_err(|error| broken(&format!("cannot start a second squall: {error}")))?;
     let Some(output) = child.stdout.take() else { return Err(broken("a process without output")) };
     let mut reports = Vec::new();
-    for line in BufReader::new(output).lines() {
+    // An interrupt that only this process got ends the other with the pipe that it writes to.
+    for line in BufReader::new(output).lines().take_while(|_| !signals::interrupted()) {
         let report = line.map_err(|e| e.to_string());
         let report: RunReport = report
             .and_then(|line| serde_json::from_str(&line).map_err(|e| e.to_string()))
@@ -121,6 +129,7 @@ fn all_runs(
     }
     let status = child.wait().map_err(|error| broken(&format!("cannot wait for a squall: {error}")))?;
     match status.code() {
+        _ if signals::interrupted() => Ok(reports),
         // Whether checks passed is not the question here.
         Some(0 | 1 | 3) => Ok(reports),
         _ => Err(broken(&format!("a squall ended with {status}"))),
@@ -130,15 +139,18 @@ fn all_runs(
 fn conclude(args: &Args, first: &[RunReport], second: &[RunReport], scratch: &Path) -> Result<Exit, Exit> {
     let differing: Vec<_> = first.iter().zip(second).filter(|(a, b)| !same(a, b)).collect();
     let passed = first.iter().filter(|report| report.verdict == Verdict::Pass).count();
-    println!(
+    output::print_line(format_args!(
         "{} runs, each done twice in separate processes: {} differences ({passed} of the runs pass their checks)",
         first.len(),
         differing.len()
-    );
+    ))?;
     for (a, b) in differing.iter().take(TRACED_MAX) {
-        println!("\n{} seed {} on {}: digests {} and {}", a.scenario, a.seed, a.backend, a.digest, b.digest);
+        output::print_line(format_args!(
+            "\n{} seed {} on {}: digests {} and {}",
+            a.scenario, a.seed, a.backend, a.digest, b.digest
+        ))?;
         for line in divergence(args, a, scratch)? {
-            println!("  {line}");
+            output::print_line(format_args!("  {line}"))?;
         }
     }
     Ok(if differing.is_empty() { Exit::Passed } else { Exit::Nondeterminism })

@@ -105,6 +105,13 @@ impl Batch {
         let mut done: BTreeMap<usize, (RunSpec, RunOutput)> = BTreeMap::new();
         let mut next = 0;
         loop {
+            if signals::interrupted() {
+                pool.kill_all();
+                for (spec, output) in done.into_values() {
+                    let _too_late_to_stop = receive(&spec, output);
+                }
+                return Ok(Ended::Interrupted);
+            }
             while pool.len() < jobs {
                 let Some((tag, spec)) = specs.next() else { break };
                 pool.start(tag, limits, || encode(&execute(&spec))).map_err(BatchError::Start)?;
@@ -113,13 +120,7 @@ impl Batch {
             if pool.is_empty() {
                 return Ok(Ended::Completed);
             }
-            let Some(finished) = pool.next().map_err(BatchError::Wait)? else {
-                pool.kill_all();
-                for (spec, output) in done.into_values() {
-                    let _too_late_to_stop = receive(&spec, output);
-                }
-                return Ok(Ended::Interrupted);
-            };
+            let Some(finished) = pool.next().map_err(BatchError::Wait)? else { continue };
             let Some(spec) = running.remove(&finished.tag) else { continue };
             let output = result(&spec, &finished, self.limits);
             done.insert(finished.tag, (spec, output));
@@ -141,22 +142,24 @@ pub(super) fn encode(output: &RunOutput) -> Vec<u8> {
 
 /// What a child left, or the verdict on one that left nothing.
 fn result(spec: &RunSpec, finished: &pool::Finished, limits: Limits) -> RunOutput {
+    let memory = format!("memory limit: {} MiB, see --memory-limit", limits.memory_bytes >> 20);
     match &finished.exit {
         Exit::Done => match serde_json::from_slice(&finished.output) {
             Ok(output) => output,
             Err(error) => RunOutput::broken(spec, "no-panic", format!("the run's result could not be read: {error}")),
         },
         Exit::Panicked(message) => {
-            RunOutput::broken(spec, "no-panic", format!("the run panicked outside every simulated task: {message}"))
+            let reason = format!("the run panicked outside every simulated task: {message} ({memory})");
+            RunOutput::broken(spec, "no-panic", reason)
         }
         Exit::Signal(signal) => {
             let hint = match *signal {
-                libc_signals::ABORT => " (abort: often memory beyond --memory-limit, or a panic while panicking)",
-                libc_signals::SEGV => " (segmentation fault: often a stack overflow)",
+                libc_signals::ABORT => " (abort: often memory beyond the limit, or a panic while panicking)",
+                libc_signals::SEGV => " (segmentation fault: often a stack overflow, or no memory left for the stack)",
                 libc_signals::KILL => " (killed from outside, often for lack of memory)",
                 _ => "",
             };
-            RunOutput::broken(spec, "no-panic", format!("the run's process died of signal {signal}{hint}"))
+            RunOutput::broken(spec, "no-panic", format!("the run's process died of signal {signal}{hint}; {memory}"))
         }
         Exit::TimedOut => {
             let limit_s = limits.real_time.as_secs();

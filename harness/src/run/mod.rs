@@ -15,8 +15,8 @@ mod phases;
 mod timeline;
 
 pub use batch::{Batch, BatchError, Ended, Isolation, Limits};
-pub use cluster::PrepareError;
 pub(crate) use cluster::NodeSlot;
+pub use cluster::PrepareError;
 pub use phases::execute;
 pub use timeline::timeline;
 

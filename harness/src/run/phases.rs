@@ -86,8 +86,7 @@ struct Driven {
 
 async fn drive(world: World, spec: &RunSpec, plan: &[PlannedFault], cluster: &Cluster) -> Driven {
     let scenario = &spec.prepared.scenario;
-    let nodes: Vec<HostId> =
-        spec.prepared.topology.nodes.iter().filter_map(|name| world.host(name)).collect();
+    let nodes: Vec<HostId> = spec.prepared.topology.nodes.iter().filter_map(|name| world.host(name)).collect();
     boot(nodes.len(), cluster).await;
     let tasks = || nodes.iter().map(|host| world.tasks(*host)).collect::<Vec<_>>();
     let ready_tasks = tasks();
@@ -185,10 +184,9 @@ fn conclude(
         },
     };
     let checks = checker::judge(&checkers(&scenario.checks), &record);
-    let mut report =
-        RunReport::new(scenario.name.clone(), spec.seed, spec.prepared.backend.name(), checks.clone())
-            .with_digest(Digest(recording.digest))
-            .with_cost(end_ns / 1_000_000, elapsed_ms(began), recording.events);
+    let mut report = RunReport::new(scenario.name.clone(), spec.seed, spec.prepared.backend.name(), checks.clone())
+        .with_digest(Digest(recording.digest))
+        .with_cost(end_ns / 1_000_000, elapsed_ms(began), recording.events);
     let spread = checker::fan_out_summary(&record);
     if spread.deliveries > 0 {
         let (p50_us, p99_us, last_p99_us) = (spread.p50_us, spread.p99_us, spread.last_p99_us);

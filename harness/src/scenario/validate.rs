@@ -192,7 +192,7 @@ fn defect(defect: Option<&Located<String>>) -> Result<Option<Defect>, Complaint>
     Defect::by_name(name).map(Some).ok_or_else(|| {
         Complaint::at(name.span(), format!("unknown defect `{}`", **name))
             .maybe_help(nearest(name, Defect::ALL.iter().map(|defect| defect.name())).map(|name| did_you_mean(&name)))
-            .maybe_help(Some("`squall defects` lists them".to_owned()))
+            .maybe_help(Some("`squall defects --list` lists them".to_owned()))
     })
 }
 

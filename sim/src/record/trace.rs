@@ -69,8 +69,26 @@ pub enum TraceEvent {
     },
 }
 
-/// Bytes of a payload that a line shows.
-const SHOWN_BYTES: usize = 120;
+/// Characters of a payload that a line shows.
+const SHOWN_CHARS: usize = 100;
+
+/// The beginning of a payload: text as it is, each other byte as a dot.
+fn shown(payload: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in payload {
+        if text.len() >= SHOWN_CHARS {
+            text.push('…');
+            break;
+        }
+        match byte {
+            b'\r' => text.push_str("\\r"),
+            b'\n' => text.push_str("\\n"),
+            b' '..=b'~' => text.push(char::from(*byte)),
+            _ => text.push('.'),
+        }
+    }
+    text
+}
 
 impl TraceEvent {
     /// When, nanoseconds since the world began.
@@ -100,9 +118,7 @@ impl TraceEvent {
                 };
                 let _infallible = write!(line, "{from:<10} :{from_port} -> {to}:{to_port} {wire}{fate}");
                 if !payload.is_empty() {
-                    let shown = payload[..payload.len().min(SHOWN_BYTES)].escape_ascii();
-                    let more = if payload.len() > SHOWN_BYTES { "…" } else { "" };
-                    let _infallible = write!(line, " {} bytes \"{shown}{more}\"", payload.len());
+                    let _infallible = write!(line, " {} bytes \"{}\"", payload.len(), shown(payload));
                 }
             }
         }

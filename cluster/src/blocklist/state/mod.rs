@@ -190,6 +190,11 @@ impl Core {
         entry
     }
 
+    /// Whether the coordinator was reached and is not any more.
+    pub(super) fn link_is_lost(&self) -> bool {
+        self.link == LinkState::Down
+    }
+
     /// Resolves when the version that is pending for `net` is stored; `None` if there is no store.
     pub(super) fn wait_stored(&mut self, net: IpNet) -> Option<oneshot::Receiver<()>> {
         (self.store != StoreState::Absent).then(|| self.pending.wait(net))

@@ -35,6 +35,7 @@ pub mod clock;
 pub mod entropy;
 pub mod guard;
 pub mod layout;
+mod memory;
 pub mod pool;
 pub mod signals;
 mod symbols;

@@ -3,7 +3,7 @@
 //! The parent must be single-threaded, or a child may inherit a lock that nobody releases.
 #![expect(unsafe_code, reason = "fork, pipes, limits and waiting")]
 
-use crate::signals;
+use crate::{memory, signals};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -209,6 +209,7 @@ fn child(mut pipe: File, limits: Limits, work: impl FnOnce() -> Vec<u8>) -> ! {
         let core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         libc::setrlimit(libc::RLIMIT_CORE, &raw const core);
     }
+    memory::prepare();
     let (output, code) = match std::panic::catch_unwind(AssertUnwindSafe(work)) {
         Ok(output) => (output, 0),
         Err(panic) => (panic_message(&*panic).into_bytes(), PANICKED),
