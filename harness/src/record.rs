@@ -159,6 +159,8 @@ pub struct RunRecord {
     pub observations: Vec<Observation>,
     /// Lives, by time.
     pub lives: Vec<Life>,
+    /// How many `[[fault]]` entries the scenario has.
+    pub fault_entries: usize,
     /// Applied faults, by time.
     pub faults: Vec<AppliedFault>,
     /// What each node held at the end, by node.

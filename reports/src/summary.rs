@@ -163,7 +163,8 @@ impl Row {
         self.sim_ms = self.sim_ms.saturating_add(report.sim_ms);
         self.wall_ms = self.wall_ms.saturating_add(report.wall_ms);
         if let Some(fan_out) = report.fan_out {
-            self.p50_us.saturating_record(fan_out.p50_us);
+            // Not `saturating_record`: that one clamps to the initial range instead of growing.
+            self.p50_us.record(fan_out.p50_us).expect("the histogram grows as needed");
             self.p99_us_max = self.p99_us_max.max(Some(fan_out.p99_us));
             self.last_p99_us_max = self.last_p99_us_max.max(Some(fan_out.last_p99_us));
         }

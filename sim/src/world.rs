@@ -60,7 +60,10 @@ pub struct WorldConfig {
 pub const DEFAULT_POLL_LIMIT: u64 = 5_000_000;
 
 impl WorldConfig {
-    /// The defaults for a seed: a quiet local network, the digest only.
+    /// The defaults for a seed: a quiet local network, the digest only, a panic on a livelock.
+    ///
+    /// # Panics
+    /// Never; what it sets as `on_livelock` does, when called.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -153,6 +156,9 @@ struct State {
 pub trait Control {
     /// Applies `fault`; returns who counts how often it mattered, or `None` if it is not a server's.
     fn apply(&self, fault: &Fault) -> Option<EffectCounter>;
+
+    /// Takes back what was to happen to the server on this host and has not yet: it is started again.
+    fn disarm(&self, host: &str);
 }
 
 /// Tells how often a fault has mattered so far.
@@ -161,11 +167,21 @@ pub type EffectCounter = Box<dyn Fn() -> u64>;
 enum EffectSource {
     Fabric(usize),
     Fixed(u64),
-    Counter(EffectCounter),
+    /// A server counts for the fault of this kind.
+    Counter {
+        kind: &'static str,
+        count: EffectCounter,
+    },
     /// Polls refused to a paused incarnation since this count.
-    Refused { incarnation: u32, before: u64 },
+    Refused {
+        incarnation: u32,
+        before: u64,
+    },
     /// Wall-clock reads of a host since this count.
-    WallReads { host: HostId, before: u64 },
+    WallReads {
+        host: HostId,
+        before: u64,
+    },
 }
 
 thread_local! {
@@ -220,7 +236,10 @@ pub fn livelock_text() -> String {
     let host = current_host().map(|h| with_state(|s| s.hosts[h.index()].name.clone()));
     let seconds = at_ns / 1_000_000_000;
     let who = host.unwrap_or_else(|| "the harness".to_owned());
-    format!("tasks kept running at {seconds}.{:09} s without the clock moving, last one of {who}", at_ns % 1_000_000_000)
+    format!(
+        "tasks kept running at {seconds}.{:09} s without the clock moving, last one of {who}",
+        at_ns % 1_000_000_000
+    )
 }
 
 /// The running world: a handle for the harness's own code, which belongs to no host. It names the world of the
@@ -347,7 +366,8 @@ fn record_panics() {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| match current_host() {
             Some(host) => {
-                let panicked = Panicked { at_ns: engine::now_ns_if_free(), host: Some(host), message: info.to_string() };
+                let panicked =
+                    Panicked { at_ns: engine::now_ns_if_free(), host: Some(host), message: info.to_string() };
                 let _inside_state = STATE.try_with(|s| s.try_borrow_mut().map(|mut s| s.facts.panics.push(panicked)));
             }
             None => report(info),
@@ -530,13 +550,22 @@ impl World {
         }))
     }
 
+    /// From now on these faults have mattered as often as they have by now: they were undone.
+    fn freeze(&self, which: impl Fn(&EffectSource) -> bool) {
+        let matching = with_state(|s| (0..s.effects.len()).filter(|i| which(&s.effects[*i])).collect::<Vec<_>>());
+        for applied in matching {
+            let times = self.effects(applied);
+            with_state(|s| s.effects[applied] = EffectSource::Fixed(times));
+        }
+    }
+
     /// How often the fault with this number has mattered so far: packets, polls, clock reads, connections.
     #[must_use]
     pub fn effects(&self, applied: usize) -> u64 {
         with_state(|s| match &s.effects[applied] {
             EffectSource::Fabric(fault) => with_net(|net| net.fabric.effects(*fault)),
             EffectSource::Fixed(times) => *times,
-            EffectSource::Counter(count) => count(),
+            EffectSource::Counter { count, .. } => count(),
             EffectSource::Refused { incarnation, before } => gate::polls_refused(*incarnation) - before,
             EffectSource::WallReads { host, before } => s.hosts[host.index()].wall_reads - before,
         })

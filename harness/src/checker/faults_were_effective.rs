@@ -31,17 +31,14 @@ impl Checker for FaultsWereEffective {
     }
 
     fn check(&self, record: &RunRecord) -> Check {
-        if record.faults.is_empty() {
+        if record.fault_entries == 0 {
             return text::pass(NAME, "no fault in this scenario".to_owned());
         }
         let mut by_kind: BTreeMap<&str, Score> = BTreeMap::new();
-        let mut by_entry: BTreeMap<usize, Vec<&AppliedFault>> = BTreeMap::new();
-        for fault in &record.faults {
-            let of_entry = by_entry.entry(fault.planned.entry).or_default();
-            if fault.planned.undo {
-                continue;
-            }
-            of_entry.push(fault);
+        let mut by_entry: BTreeMap<usize, Vec<&AppliedFault>> =
+            (0..record.fault_entries).map(|entry| (entry, Vec::new())).collect();
+        for fault in record.faults.iter().filter(|fault| !fault.planned.undo) {
+            by_entry.entry(fault.planned.entry).or_default().push(fault);
             let score = by_kind.entry(fault.planned.fault.kind()).or_default();
             score.applied += 1;
             score.effective += usize::from(fault.effects > 0);
@@ -71,7 +68,7 @@ fn explain(entry: usize, faults: &[&AppliedFault]) -> String {
             let times = count(faults.len(), "time", "times");
             format!("fault {number} ({}) was applied {times} without effect: {}", fault.kind(), usual_cause(fault))
         }
-        None => format!("fault {number} was only ever undone: give it a time at which its target is up"),
+        None => format!("fault {number} never struck: other faults held its victims, or the backend has none of them"),
     }
 }
 
@@ -137,6 +134,15 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_resolved_to_nothing_is_named() {
+        let mut record = Run::of(3).finish();
+        record.fault_entries = 1;
+        let check = FaultsWereEffective.check(&record);
+        assert_eq!(check.verdict, Verdict::Unknown);
+        assert!(check.reason.starts_with("fault 1 never struck"), "{check:?}");
+    }
+
+    #[test]
     fn the_effects_of_an_undo_do_not_count() {
         let mut run = Run::of(3);
         run.fault(2_000, 0, cut(), 0).fault(3_000, 0, cut(), 9);
@@ -145,6 +151,6 @@ mod tests {
         assert_eq!(FaultsWereEffective.check(&record).verdict, Verdict::Unknown);
         record.faults.remove(0);
         let check = FaultsWereEffective.check(&record);
-        assert!(check.reason.contains("only ever undone"), "{check:?}");
+        assert!(check.reason.starts_with("fault 1 never struck"), "{check:?}");
     }
 }

@@ -152,6 +152,7 @@ impl Run {
 
     pub(super) fn fault(&mut self, at_ms: u64, entry: usize, fault: Fault, effects: u64) -> &mut Self {
         let planned = PlannedFault { at_ns: ms(at_ms) - self.record.chaos_from_ns, entry, undo: false, fault };
+        self.record.fault_entries = self.record.fault_entries.max(planned.entry + 1);
         self.record.faults.push(AppliedFault { at_ns: ms(at_ms), planned, effects });
         self
     }

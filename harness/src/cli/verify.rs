@@ -7,6 +7,7 @@ use crate::scenario::load_all;
 use squall_interpose::signals;
 use squall_reports::{Exit, RunReport, Verdict};
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -33,6 +34,8 @@ enum Surroundings {
 const TRACE_TRIES: u32 = 5;
 /// Lines before the divergence that are shown.
 const COMMON_LINES: usize = 3;
+/// SIGINT and SIGTERM.
+const INTERRUPTS: [i32; 2] = [2, 15];
 /// Differing runs that are traced.
 const TRACED_MAX: usize = 3;
 
@@ -64,11 +67,12 @@ fn try_main(args: &Args) -> Result<Exit, Exit> {
     });
     progress.clear();
     let (Ok(first), Ok(second)) = (first, second) else { return Err(broken("a thread that reads results died")) };
-    let (first, second) = (first?, second?);
-    if signals::interrupted() {
+    let cut_short = [&first, &second].iter().any(|done| matches!(done, Err(Exit::Inconclusive)));
+    if cut_short || signals::interrupted() {
         output::note("interrupted: nothing can be said before every run was done twice");
         return Err(Exit::Inconclusive);
     }
+    let (first, second) = (first?, second?);
     if first.len() != second.len() || first.len() as u64 != runs {
         return Err(broken(&format!("{runs} runs were asked for, {} and {} were done", first.len(), second.len())));
     }
@@ -129,7 +133,10 @@ fn all_runs(
     }
     let status = child.wait().map_err(|error| broken(&format!("cannot wait for a squall: {error}")))?;
     match status.code() {
-        _ if signals::interrupted() => Ok(reports),
+        // The other process may hear of it before this one does.
+        _ if signals::interrupted() || status.signal().is_some_and(|signal| INTERRUPTS.contains(&signal)) => {
+            Err(Exit::Inconclusive)
+        }
         // Whether checks passed is not the question here.
         Some(0 | 1 | 3) => Ok(reports),
         _ => Err(broken(&format!("a squall ended with {status}"))),

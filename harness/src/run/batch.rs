@@ -120,7 +120,7 @@ impl Batch {
             if pool.is_empty() {
                 return Ok(Ended::Completed);
             }
-            let Some(finished) = pool.next().map_err(BatchError::Wait)? else { continue };
+            let Some(finished) = pool.wait().map_err(BatchError::Wait)? else { continue };
             let Some(spec) = running.remove(&finished.tag) else { continue };
             let output = result(&spec, &finished, self.limits);
             done.insert(finished.tag, (spec, output));

@@ -86,17 +86,20 @@ impl Prepared {
     }
 }
 
+/// A node that runs, and which boot of it.
+type RunningNode = (u32, Arc<Node>);
+
 /// A node as the harness reaches it.
 #[derive(Clone, Default)]
-pub(crate) struct NodeSlot(Arc<Mutex<Option<(u32, Arc<Node>)>>>);
+pub(crate) struct NodeSlot(Arc<Mutex<Option<RunningNode>>>);
 
 impl NodeSlot {
     /// The node that runs, with its incarnation.
-    pub(crate) fn get(&self) -> Option<(u32, Arc<Node>)> {
+    pub(crate) fn get(&self) -> Option<RunningNode> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, node: Option<(u32, Arc<Node>)>) {
+    fn set(&self, node: Option<RunningNode>) {
         let old = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), node);
         // A killed process runs no destructors.
         std::mem::forget(old);
@@ -149,7 +152,7 @@ pub(super) fn hosts(prepared: &Prepared, seed: u64) -> std::io::Result<(Vec<Host
     }
     let store = HostSpec { name: prepared.topology.store.clone(), program: store(disk.clone()), wall_offset_ns: 0 };
     hosts.push(store);
-    let control = ServerControl { disk: disk.clone(), brokers };
+    let control = ServerControl { disk: disk.clone(), store: prepared.topology.store.clone(), brokers };
     Ok((hosts, Cluster { nodes, disk, log }, control))
 }
 
@@ -214,6 +217,7 @@ where
 /// Applies the faults that only the simulated servers can.
 pub(super) struct ServerControl {
     disk: Disk,
+    store: String,
     brokers: Vec<(String, BrokerSlot)>,
 }
 
@@ -248,6 +252,12 @@ impl Control for ServerControl {
                 Some(Box::new(move || clients))
             }
             _ => None,
+        }
+    }
+
+    fn disarm(&self, host: &str) {
+        if host == self.store {
+            self.disk.faults().spare();
         }
     }
 }

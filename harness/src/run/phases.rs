@@ -15,7 +15,7 @@ use squall_cluster::store::{READ_ALL, StoredRow};
 use squall_interpose::pool;
 use squall_reports::{Digest, FanOut, RunReport};
 use squall_sim::entropy::{Subsystem, stream};
-use squall_sim::fault::PlannedFault;
+use squall_sim::fault::{Fault, PlannedFault};
 use squall_sim::servers::postgres::Disk;
 use squall_sim::world::{self, Facts, Finished};
 use squall_sim::{HostId, Latency, NetworkProfile, World, WorldConfig};
@@ -171,7 +171,8 @@ fn conclude(
         operations: driven.operations.take(),
         observations: cluster.log.take(),
         lives: lives(&facts, names.len()),
-        faults: applied(driven.faults, &driven.effects),
+        fault_entries: scenario.faults.len(),
+        faults: boot_skews(spec).chain(applied(driven.faults, &driven.effects)).collect(),
         finals: driven.finals,
         stored: stored(&cluster.disk),
         panics: facts.panics.iter().map(|p| panic_of(p, &host_names(spec))).collect(),
@@ -234,13 +235,28 @@ fn lives(facts: &Facts, nodes: usize) -> Vec<Life> {
     of_nodes.map(life).collect()
 }
 
-fn applied(faults: Vec<(u64, PlannedFault, Option<usize>)>, effects: &[u64]) -> Vec<AppliedFault> {
+/// Clocks that were off from the start: no entry of the scenario's faults, but checkers must know.
+fn boot_skews(spec: &RunSpec) -> impl Iterator<Item = AppliedFault> + '_ {
+    let prepared = &spec.prepared;
+    let skewed = prepared.scenario.overrides.iter().filter(|node| node.skew_ns != 0);
+    skewed.map(|node| {
+        let host = prepared.topology.nodes[usize::from(node.index) - 1].clone();
+        let fault = Fault::Skew { host, offset_ns: node.skew_ns };
+        let planned = PlannedFault { at_ns: 0, entry: usize::MAX, undo: true, fault };
+        AppliedFault { at_ns: 0, planned, effects: 0 }
+    })
+}
+
+fn applied<'a>(
+    faults: Vec<(u64, PlannedFault, Option<usize>)>,
+    effects: &'a [u64],
+) -> impl Iterator<Item = AppliedFault> + 'a {
     let fault = |((at_ns, planned, _), effects): ((u64, PlannedFault, Option<usize>), &u64)| AppliedFault {
         at_ns,
         planned,
         effects: *effects,
     };
-    faults.into_iter().zip(effects).map(fault).collect()
+    faults.into_iter().zip(effects).map(fault)
 }
 
 fn panic_of(panicked: &world::Panicked, names: &[String]) -> Panic {

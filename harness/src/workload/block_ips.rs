@@ -114,11 +114,15 @@ impl Clients {
             outcome: open,
             entry: None,
         });
-        let operations = self.operations.clone();
+        let (operations, world) = (self.operations.clone(), self.world);
         tokio::spawn(async move {
             // A killed node never answers: the operation stays open.
             let Ok(answer) = call.await else { return };
-            operations.complete(number, |operation| settle(operation, answer));
+            operations.complete(number, |operation| {
+                settle(operation, answer);
+                let text = || format!("answers {}: {}", request_text(&operation.request), outcome_text(&operation.outcome));
+                world.note(Some(host), &(node, invoked_ns, operation.completed_ns), text);
+            });
         });
     }
 }
@@ -127,6 +131,14 @@ fn request_text(request: &Request) -> String {
     match request {
         Request::Block { net, .. } => format!("block {net}"),
         Request::Unblock { net } => format!("unblock {net}"),
+    }
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Ok => "ok".to_owned(),
+        Outcome::Fail(why) => format!("fail, {why}"),
+        Outcome::Info(why) => format!("info, {why}"),
     }
 }
 

@@ -6,7 +6,8 @@ use crate::support::Place;
 fn refused(text: impl AsRef<[u8]>, words: &[&str]) {
     let place = Place::new();
     place.write("broken.json", text);
-    let ended = place.squall(&["replay", "broken.json"]).exits(2).complains(&["error: ", "broken.json"]).complains(words);
+    let ended =
+        place.squall(&["replay", "broken.json"]).exits(2).complains(&["error: ", "broken.json"]).complains(words);
     assert_eq!(ended.stdout, "", "nothing was run");
 }
 
@@ -76,5 +77,8 @@ fn a_defect_that_this_build_does_not_know_is_refused() {
     let mut json: serde_json::Value = serde_json::from_str(&place.read(failure)).unwrap();
     json["failure"]["defects"][0] = "no-resink".into();
     place.write("edited.json", json.to_string());
-    place.squall(&["replay", "--edited", "edited.json"]).exits(2).complains(&["edited.json", "did you mean `no-resync`"]);
+    place
+        .squall(&["replay", "--edited", "edited.json"])
+        .exits(2)
+        .complains(&["edited.json", "did you mean `no-resync`"]);
 }

@@ -14,6 +14,8 @@
 //! | `subcommands` | everything that does not simulate |
 //! | `catalogue` | the scenarios of this repository |
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
+
 mod bad_input;
 mod bad_usage;
 mod catalogue;

@@ -77,6 +77,7 @@ pub(crate) struct Running {
 /// What a call of the binary left.
 #[derive(Debug)]
 pub(crate) struct Ended {
+    group: u32,
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -110,6 +111,10 @@ impl Place {
 
     pub(crate) fn call(&self, args: &[&str]) -> Call {
         Call::new(self.0.path(), args)
+    }
+
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        self.call(args).start()
     }
 
     /// Runs `squall` with these arguments to its end.
@@ -174,32 +179,51 @@ impl Running {
             }
             sleep(Duration::from_millis(2));
         };
-        Ended { status, stdout: printed(&self.stdout), stderr: printed(&self.stderr) }
+        Ended { group: self.child.id(), status, stdout: printed(&self.stdout), stderr: printed(&self.stderr) }
     }
 
     /// Waits until it has printed this many lines.
     pub(crate) fn printed(&self, lines: usize) {
+        self.written(&self.stdout, lines);
+    }
+
+    /// Waits until a file has this many lines.
+    pub(crate) fn written(&self, path: &Path, lines: usize) {
         let deadline = Instant::now() + PATIENCE;
-        while printed(&self.stdout).lines().count() < lines {
+        while fs::read_to_string(path).unwrap_or_default().lines().count() < lines {
             assert!(Instant::now() < deadline, "fewer than {lines} lines within {PATIENCE:?}");
+            sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until it has started a process of its own: then its signal handlers are in place as well.
+    pub(crate) fn has_children(&self) {
+        let tasks = PathBuf::from(format!("/proc/{}/task", self.child.id()));
+        let started = || {
+            let mut tasks = fs::read_dir(&tasks).unwrap().flatten();
+            tasks.any(|task| fs::read_to_string(task.path().join("children")).is_ok_and(|pids| !pids.is_empty()))
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !started() {
+            assert!(Instant::now() < deadline, "no child within {PATIENCE:?}");
             sleep(Duration::from_millis(2));
         }
     }
 
     /// Sends a signal to the process alone, as `kill` does.
     pub(crate) fn signal(&self, name: &str) {
-        self.kill(name, &self.child.id().to_string());
+        assert!(kill(name, &self.child.id().to_string()));
     }
 
     /// Sends a signal to the process and its children, as a terminal does.
     pub(crate) fn signal_group(&self, name: &str) {
-        self.kill(name, &format!("-{}", self.child.id()));
+        assert!(kill(name, &format!("-{}", self.child.id())));
     }
+}
 
-    fn kill(&self, name: &str, target: &str) {
-        let sent = Command::new("kill").args(["-s", name, "--", target]).status().unwrap();
-        assert!(sent.success(), "kill -s {name} -- {target}: {sent}");
-    }
+/// Sends a signal; whether there was somebody to get it.
+fn kill(name: &str, target: &str) -> bool {
+    Command::new("kill").args(["-s", name, "--", target]).stderr(Stdio::null()).status().unwrap().success()
 }
 
 /// What a stream received; nothing for a device.
@@ -211,8 +235,19 @@ impl Ended {
     /// Checks how it ended; a panic would be 101, a signal no code at all.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
-        let Self { status, stdout, stderr } = &self;
+        let Self { status, stdout, stderr, .. } = &self;
         assert_eq!(status.code(), Some(code), "{status}\nstdout:\n{stdout}\nstderr:\n{stderr}");
+        self
+    }
+
+    /// Checks that no process of its group outlives it.
+    #[track_caller]
+    pub(crate) fn leaves_no_process(self) -> Self {
+        let deadline = Instant::now() + PATIENCE;
+        while kill("0", &format!("-{}", self.group)) {
+            assert!(Instant::now() < deadline, "a process of the group {} lives on", self.group);
+            sleep(Duration::from_millis(10));
+        }
         self
     }
 

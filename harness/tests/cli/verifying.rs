@@ -36,5 +36,5 @@ fn entropy_from_outside_is_found_and_its_first_event_named() {
 fn a_second_process_that_is_refused_the_input_is_not_needed_to_say_so() {
     let place = Place::with("bad.toml", "title = \"t\"\n");
     let ended = place.squall(&["verify", "bad.toml"]).exits(2);
-    assert_eq!(ended.stderr.matches("bad.toml:").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("× bad.toml:").count(), 1, "{}", ended.stderr);
 }

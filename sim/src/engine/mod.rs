@@ -72,12 +72,15 @@ pub(crate) fn with_net<R>(work: impl FnOnce(&mut Net) -> R) -> R {
 
 /// As [`with_net`]; `None` outside a world.
 pub(crate) fn try_with_net<R>(work: impl FnOnce(&mut Net) -> R) -> Option<R> {
-    let (result, mut wakes, mut discarded) = ENGINE.try_with(|slot| {
-        let mut slot = slot.borrow_mut();
-        let net = &mut slot.as_mut()?.net;
-        let result = work(net);
-        Some((result, std::mem::take(&mut net.wakes), std::mem::take(&mut net.discarded)))
-    }).ok().flatten()?;
+    let (result, mut wakes, mut discarded) = ENGINE
+        .try_with(|slot| {
+            let mut slot = slot.borrow_mut();
+            let net = &mut slot.as_mut()?.net;
+            let result = work(net);
+            Some((result, std::mem::take(&mut net.wakes), std::mem::take(&mut net.discarded)))
+        })
+        .ok()
+        .flatten()?;
     if !wakes.is_empty() || !discarded.is_empty() {
         for waker in wakes.drain(..) {
             waker.wake();
@@ -90,7 +93,11 @@ pub(crate) fn try_with_net<R>(work: impl FnOnce(&mut Net) -> R) -> Option<R> {
 
 /// The time, also from a panic hook, which may run while the engine is borrowed.
 pub(crate) fn now_ns_if_free() -> u64 {
-    ENGINE.try_with(|slot| Some(slot.try_borrow().ok()?.as_ref()?.net.now_ns)).ok().flatten().unwrap_or_else(clock::now_ns)
+    ENGINE
+        .try_with(|slot| Some(slot.try_borrow().ok()?.as_ref()?.net.now_ns))
+        .ok()
+        .flatten()
+        .unwrap_or_else(clock::now_ns)
 }
 
 /// Keeps the emptied vectors' memory for the next wakes, unless a waker has left new ones.

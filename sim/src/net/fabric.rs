@@ -139,7 +139,12 @@ impl Fabric {
     }
 
     /// Removes the oldest rule with these hosts for which `same` holds; returns its fault.
-    pub(crate) fn remove_rule(&mut self, from: &HostSet, to: &HostSet, same: impl Fn(&Action) -> bool) -> Option<usize> {
+    pub(crate) fn remove_rule(
+        &mut self,
+        from: &HostSet,
+        to: &HostSet,
+        same: impl Fn(&Action) -> bool,
+    ) -> Option<usize> {
         let at = self.rules.iter().position(|r| same(&r.action) && r.from == *from && r.to == *to)?;
         let fault = self.rules.remove(at).fault;
         self.link_free_ns.retain(|(f, _, _), _| *f != fault);

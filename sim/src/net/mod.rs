@@ -23,7 +23,7 @@ use crate::engine::EventQueue;
 use crate::record::Recorder;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::task::Waker;
 
 /// A machine of the world.
@@ -182,12 +182,14 @@ impl Net {
     /// The process of `host` is gone. Its kernel closes what it had open, or vanishes with it.
     pub(crate) fn close_all(&mut self, host: HostId, how: Closing) {
         let kernel = self.kernel(host);
-        let listeners = std::mem::take(&mut kernel.listeners);
-        kernel.udp.clear();
+        let sockets = std::mem::take(&mut kernel.udp);
         if how == Closing::Vanish {
             kernel.up = false;
         }
-        drop(listeners);
+        for socket in sockets.into_values() {
+            self.discard(socket.into_waiters());
+        }
+        self.close_listeners(host, how);
         self.close_connections(host, how);
     }
 
@@ -220,6 +222,20 @@ pub(crate) enum Closing {
     Vanish,
 }
 
+/// Where a destination is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// On the sender's own host.
+    Here,
+    /// On another.
+    Away,
+}
+
+/// Whether a socket bound to `bound` gets what is sent to `to`.
+fn hears(bound: IpAddr, to: Ipv4Addr) -> bool {
+    bound.is_unspecified() || bound == IpAddr::V4(to)
+}
+
 impl Kernel {
     /// A free local port above the well-known ones, by rotation as a kernel does it.
     fn ephemeral_port(&mut self, taken: impl Fn(&Self, u16) -> bool) -> std::io::Result<u16> {
@@ -233,8 +249,22 @@ impl Kernel {
         Err(std::io::ErrorKind::AddrInUse.into())
     }
 
+    /// Where packets to `to` come from, for a socket bound to `bound`.
+    fn source_ip(&self, bound: Option<IpAddr>, to: Ipv4Addr, reach: Reach) -> std::io::Result<Ipv4Addr> {
+        match bound {
+            Some(IpAddr::V4(ip)) if !ip.is_unspecified() && !ip.is_multicast() => match reach {
+                _ if !self.owns(ip.into()) => Err(std::io::ErrorKind::AddrNotAvailable.into()),
+                // Nothing would find its way back.
+                Reach::Away if ip.is_loopback() => Err(std::io::ErrorKind::InvalidInput.into()),
+                _ => Ok(ip),
+            },
+            _ if to.is_loopback() => Ok(Ipv4Addr::LOCALHOST),
+            _ => Ok(self.ip),
+        }
+    }
+
     /// Whether a socket of this host may be bound to `ip`.
-    fn owns(&self, ip: std::net::IpAddr) -> bool {
-        ip.is_unspecified() || ip.is_loopback() || ip == std::net::IpAddr::V4(self.ip)
+    fn owns(&self, ip: IpAddr) -> bool {
+        ip.is_unspecified() || ip.is_loopback() || ip == IpAddr::V4(self.ip)
     }
 }

@@ -3,7 +3,7 @@
 use super::tcp::{EndKey, ListenerKey};
 use super::udp::{Membership, UdpKey};
 use super::{HostId, Net};
-use crate::engine::{with_net, try_with_net};
+use crate::engine::{try_with_net, with_net};
 use crate::world::current_host;
 use bytes::Bytes;
 use squall_hook::{SimFuture, SimListener, SimNet, SimTcp, SimUdp, Sink};
@@ -48,8 +48,9 @@ impl SimNet for Provider {
         let found = if name == "localhost" {
             Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)])
         } else {
-            with_net(|net: &mut Net| net.host_named(name).map(|host| vec![IpAddr::V4(net.kernel(host).ip)]))
-                .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no host is named `{name}` in this world")))
+            with_net(|net: &mut Net| net.host_named(name).map(|host| vec![IpAddr::V4(net.kernel(host).ip)])).ok_or_else(
+                || io::Error::new(io::ErrorKind::NotFound, format!("no host is named `{name}` in this world")),
+            )
         };
         Box::pin(std::future::ready(found))
     }
@@ -79,7 +80,8 @@ impl SimTcp for Tcp {
     }
 
     fn poll_shutdown(&self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(with_net(|net| net.tcp_shutdown(self.0)))
+        with_net(|net| net.tcp_shutdown(self.0));
+        Poll::Ready(Ok(()))
     }
 
     fn take_error(&self) -> Option<io::Error> {
@@ -107,7 +109,7 @@ impl SimListener for Listener {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Arc<dyn SimTcp>, SocketAddr)>> {
         with_net(|net| {
             net.accept(self.0, cx.waker()).map_ok(|key| {
-                let peer = net.tcp_peer_addr(key);
+                let peer = net.tcp_origin(key);
                 (key, peer)
             })
         })

@@ -1,7 +1,7 @@
 //! UDP: datagrams that may be lost, and multicast groups.
 
 use super::fabric::Fate;
-use super::{Held, HostId, Net, NetEvent, Waiters};
+use super::{Held, HostId, Net, NetEvent, Reach, Waiters, hears};
 use crate::record::Wire;
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
@@ -11,6 +11,8 @@ use std::task::{Poll, Waker};
 
 /// What waits unread in one socket at most, bytes: Linux's `net.core.rmem_default`.
 const RECEIVE_BUFFER_BYTES: usize = 212_992;
+/// `EMSGSIZE` of Linux.
+const MESSAGE_TOO_LONG: i32 = 90;
 /// The largest payload of one datagram, bytes.
 const MAX_DATAGRAM_BYTES: usize = 65_507;
 
@@ -31,6 +33,12 @@ pub(crate) struct Socket {
     queued_bytes: usize,
     groups: BTreeSet<Ipv4Addr>,
     readers: Waiters,
+}
+
+impl Socket {
+    pub(super) fn into_waiters(self) -> Waiters {
+        self.readers
+    }
 }
 
 /// Names a socket for its application.
@@ -76,8 +84,10 @@ impl Net {
     }
 
     pub(crate) fn udp_close(&mut self, key: UdpKey) {
-        if self.udp_socket(key).is_ok() {
-            self.kernel(key.host).udp.remove(&key.port);
+        if self.udp_socket(key).is_ok()
+            && let Some(socket) = self.kernel(key.host).udp.remove(&key.port)
+        {
+            self.discard(socket.readers);
         }
     }
 
@@ -96,17 +106,21 @@ impl Net {
     pub(crate) fn udp_send(&mut self, key: UdpKey, payload: Bytes, to: SocketAddr) -> io::Result<usize> {
         let SocketAddr::V4(to) = to else { return Err(io::ErrorKind::AddrNotAvailable.into()) };
         if payload.len() > MAX_DATAGRAM_BYTES {
-            return Err(io::ErrorKind::InvalidInput.into());
+            return Err(io::Error::from_raw_os_error(MESSAGE_TOO_LONG));
         }
-        let port = self.udp_socket(key)?.local.port();
-        let (len, from) = (payload.len(), SocketAddrV4::new(self.kernels[key.host.index()].ip, port));
+        let to = if to.ip().is_unspecified() { SocketAddrV4::new(Ipv4Addr::LOCALHOST, to.port()) } else { to };
+        let local = self.udp_socket(key)?.local;
+        let host = self.route(key.host, *to.ip());
+        let reach = if host == Some(key.host) { Reach::Here } else { Reach::Away };
+        let from = self.kernel(key.host).source_ip(Some(local.ip()), *to.ip(), reach)?;
+        let (len, from) = (payload.len(), SocketAddrV4::new(from, local.port()));
         let datagram = Datagram { from, to, payload };
         if to.ip().is_multicast() {
             let members: Vec<HostId> = self.members(*to.ip(), to.port());
             for member in members {
                 self.send_datagram(key.host, member, datagram.clone());
             }
-        } else if let Some(host) = self.route(key.host, *to.ip()) {
+        } else if let Some(host) = host {
             self.send_datagram(key.host, host, datagram);
         }
         Ok(len)
@@ -132,7 +146,9 @@ impl Net {
         let from = self.by_ip.get(datagram.from.ip()).copied().unwrap_or(to);
         let ends = (from, datagram.from.port(), to, datagram.to.port());
         let kernel = &mut self.kernels[to.index()];
-        let Some(socket) = kernel.udp.get_mut(&datagram.to.port()).filter(|_| kernel.up) else {
+        let to_ip = *datagram.to.ip();
+        let socket = kernel.udp.get_mut(&datagram.to.port()).filter(|_| kernel.up);
+        let Some(socket) = socket.filter(|s| to_ip.is_multicast() || hears(s.local.ip(), to_ip)) else {
             self.recorder.lost(self.now_ns, ends, Wire::Datagram, super::Lost::HostDown, &datagram.payload);
             return;
         };

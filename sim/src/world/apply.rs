@@ -1,6 +1,6 @@
 //! Each fault, applied.
 
-use super::{EffectSource, FaultError, LifeEvent, World, with_state};
+use super::{Control, EffectSource, FaultError, LifeEvent, World, with_state};
 use crate::engine::with_net;
 use crate::fault::{Fault, HostName};
 use crate::net::{Action, Closing, HostId, HostSet, Net, Rule};
@@ -29,22 +29,39 @@ impl World {
             Fault::Kill { host } => Ok(fixed(self.end(self.named(host)?, Closing::Orderly))),
             Fault::PowerLoss { host } => Ok(fixed(self.end(self.named(host)?, Closing::Vanish))),
             Fault::Start { host } => {
-                let host = self.named(host)?;
+                let name = host;
+                let host = self.named(name)?;
                 let down = self.incarnation(host).is_none();
+                // A death that never struck must not strike after the heal.
+                self.with_control(|control| control.disarm(name));
                 self.boot(host);
                 Ok(fixed(down))
             }
             Fault::Pause { host } => self.pause(self.named(host)?),
             Fault::Resume { host } => self.resume(self.named(host)?),
             Fault::Skew { host, offset_ns } => self.set_wall_offset(self.named(host)?, |_| *offset_ns),
-            Fault::ClockJump { host, by_ns } => self.set_wall_offset(self.named(host)?, |now| now.saturating_add(*by_ns)),
-            Fault::StoreSlow { .. } | Fault::StoreSerialization { .. } | Fault::StoreDieAtCommit { .. } | Fault::LameDuck { .. } => {
-                let control = with_state(|s| s.control.take());
-                let counter = control.as_ref().and_then(|c| c.apply(fault));
-                with_state(|s| s.control = control);
-                counter.map(EffectSource::Counter).ok_or(FaultError::NoSuchServer(fault.kind()))
+            Fault::ClockJump { host, by_ns } => {
+                self.set_wall_offset(self.named(host)?, |now| now.saturating_add(*by_ns))
+            }
+            Fault::StoreSlow { .. }
+            | Fault::StoreSerialization { .. }
+            | Fault::StoreDieAtCommit { .. }
+            | Fault::LameDuck { .. } => {
+                let kind = fault.kind();
+                self.freeze(|e| matches!(e, EffectSource::Counter { kind: k, .. } if *k == kind));
+                let counter = self.with_control(|control| control.apply(fault)).flatten();
+                let counter = counter.map(|count| EffectSource::Counter { kind, count });
+                counter.ok_or(FaultError::NoSuchServer(kind))
             }
         }
+    }
+
+    fn with_control<R>(&self, work: impl FnOnce(&dyn Control) -> R) -> Option<R> {
+        // Taken out meanwhile: a control may ask the world.
+        let control = with_state(|s| s.control.take());
+        let result = control.as_deref().map(work);
+        with_state(|s| s.control = control);
+        result
     }
 
     fn set(&self, names: &[HostName]) -> Result<HostSet, FaultError> {
@@ -62,7 +79,12 @@ impl World {
     }
 
     /// Lifts the oldest rule of this kind with the same hosts.
-    fn lift(&self, from: &[HostName], to: &[HostName], same: impl Fn(&Action) -> bool) -> Result<EffectSource, FaultError> {
+    fn lift(
+        &self,
+        from: &[HostName],
+        to: &[HostName],
+        same: impl Fn(&Action) -> bool,
+    ) -> Result<EffectSource, FaultError> {
         let (from, to) = (self.set(from)?, self.set(to)?);
         let lift = |net: &mut Net| match net.fabric.remove_rule(&from, &to, same) {
             Some(fault) => {
@@ -93,12 +115,14 @@ impl World {
             running.map(|incarnation| (incarnation, h.boots - 1))
         });
         let Some((incarnation, boot)) = running else { return Ok(EffectSource::Fixed(0)) };
+        self.freeze(|e| matches!(e, EffectSource::Refused { incarnation: i, .. } if *i == incarnation));
         self.live(host, boot, LifeEvent::Resumed);
         gate::resume(incarnation);
         Ok(EffectSource::Fixed(1))
     }
 
     fn set_wall_offset(&self, host: HostId, to: impl FnOnce(i64) -> i64) -> Result<EffectSource, FaultError> {
+        self.freeze(|e| matches!(e, EffectSource::WallReads { host: h, .. } if *h == host));
         Ok(with_state(|s| {
             let h = &mut s.hosts[host.index()];
             h.wall_offset_ns = to(h.wall_offset_ns);

@@ -4,10 +4,15 @@
 //! |---|---|
 //! | `stage.rs` | plays one script on real sockets and in worlds, and compares the transcripts |
 //! | `tcp_open.rs`, `tcp_data.rs`, `tcp_close.rs`, `udp.rs` | the scripts, against `tokio::net` alone |
+//! | `chaos.rs` | random faults on open connections: order, completeness, ends |
+//! | `connects.rs` | random faults on connections that are being opened |
 //!
 //! Transcripts hold results, error kinds, byte counts and order, never times. Known differences, which no script touches:
 //! `set_zero_linger` is remembered without effect, and a connected UDP socket hears nothing of a closed port.
 
+mod world_tmp;
+mod chaos;
+mod connects;
 mod stage;
 mod tcp_close;
 mod tcp_data;
@@ -16,12 +21,18 @@ mod udp;
 
 /// One test per script: it has to see the same on real and on simulated sockets.
 macro_rules! same_as_linux {
-    ($($module:ident: $($script:ident),+;)+) => {$($(
-        #[test]
-        fn $script() {
-            stage::compare(|stage| Box::pin($module::$script(stage)));
-        }
-    )+)+};
+    ($($module:ident: $($script:ident),+;)+) => {
+        /// All scripts, by name.
+        const SCRIPTS: &[(&str, stage::Script)] =
+            &[$($((stringify!($script), |stage| Box::pin($module::$script(stage)))),+),+];
+
+        $($(
+            #[test]
+            fn $script() {
+                stage::compare(stringify!($script), |stage| Box::pin($module::$script(stage)));
+            }
+        )+)+
+    };
 }
 
 same_as_linux! {

@@ -153,7 +153,9 @@ pub fn current() -> Option<Arc<dyn SimNet>> {
 /// # Panics
 /// Always; the message says what was refused and what to use instead.
 pub fn refuse(what: &str) -> ! {
-    panic!("{what}: a simulated program may use only tokio's network, tasks and timers, since nothing else can be replayed from a seed");
+    panic!(
+        "{what}: a simulated program may use only tokio's network, tasks and timers, since nothing else can be replayed from a seed"
+    );
 }
 
 static EXEMPTION: OnceLock<fn(&mut dyn FnMut())> = OnceLock::new();

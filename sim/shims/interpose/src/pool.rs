@@ -135,7 +135,7 @@ impl Pool {
     ///
     /// # Errors
     /// When waiting itself fails.
-    pub fn next(&mut self) -> io::Result<Option<Finished>> {
+    pub fn wait(&mut self) -> io::Result<Option<Finished>> {
         let mut buffer = vec![0; 1 << 16];
         while !self.running.is_empty() {
             let mut polls: Vec<libc::pollfd> = self
@@ -145,7 +145,9 @@ impl Pool {
                 .collect();
             let now = Instant::now();
             let earliest = self.running.iter().filter(|r| !r.timed_out).map(|r| r.deadline).min();
-            let wait_ms = earliest.map_or(-1, |d| i32::try_from(d.saturating_duration_since(now).as_millis()).unwrap_or(i32::MAX).saturating_add(1));
+            let wait_ms = earliest.map_or(-1, |d| {
+                i32::try_from(d.saturating_duration_since(now).as_millis()).unwrap_or(i32::MAX).saturating_add(1)
+            });
             // SAFETY: a live array of that many pollfd.
             let ready = unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, wait_ms) };
             if ready < 0 {
@@ -253,7 +255,8 @@ fn reap(running: Running) -> io::Result<Finished> {
             code => Exit::Code(code),
         }
     };
-    let seconds = |t: libc::timeval| Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_usec * 1_000).unwrap_or(0));
+    let seconds =
+        |t: libc::timeval| Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_usec * 1_000).unwrap_or(0));
     Ok(Finished {
         tag: running.tag,
         output: running.output,

@@ -90,7 +90,9 @@ unsafe extern "C" fn clock_gettime(id: clockid_t, ts: *mut timespec) -> c_int {
 /// As gettimeofday(2): `tv` is null or valid for writes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn gettimeofday(tv: *mut timeval, tz: *mut c_void) -> c_int {
-    if !tv.is_null() && let Some(ns) = clock::read(Clock::Wall) {
+    if !tv.is_null()
+        && let Some(ns) = clock::read(Clock::Wall)
+    {
         let usec = (ns.rem_euclid(NS_PER_S) / 1_000) as suseconds_t;
         // SAFETY: not null, and the caller's buffer, as gettimeofday(2) demands.
         unsafe { *tv = timeval { tv_sec: ns.div_euclid(NS_PER_S), tv_usec: usec } };

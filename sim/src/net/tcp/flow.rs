@@ -2,7 +2,7 @@
 
 use super::super::fabric::{Fate, Lost};
 use super::super::{Held, HostId, Net, NetEvent};
-use super::{EndKey, Phase, Segment};
+use super::{End, EndKey, Phase, Segment, WINDOW_BYTES};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -15,6 +15,8 @@ const SYN_RTO_NS: u64 = 1_000 * MS;
 const MAX_RTO_NS: u64 = 120_000 * MS;
 /// When data is given up, as Linux with `tcp_retries2 = 15`.
 const GIVE_UP_NS: u64 = 924_600 * MS;
+/// A SYN is the first segment of its flow.
+pub(super) const SYN_SEQUENCE: u64 = 1;
 /// When a SYN is given up, as Linux with `tcp_syn_retries = 6`.
 const SYN_GIVE_UP_NS: u64 = 127_000 * MS;
 
@@ -41,6 +43,27 @@ struct Stall {
     since_ns: u64,
     /// When its timer fires; an earlier one was meant for something else.
     due_ns: u64,
+}
+
+impl End {
+    fn first_rto_ns(&self) -> u64 {
+        if self.phase == Phase::Opening { SYN_RTO_NS } else { RTO_NS }
+    }
+}
+
+impl Flow {
+    /// Nothing is sent any more, but what may still be does not overtake what was.
+    pub(super) fn forget(&mut self) {
+        *self = Self { last_arrival_ns: self.last_arrival_ns, ..Self::default() };
+    }
+
+    /// The SYN-ACK answers a SYN that was taken for lost, too.
+    pub(super) fn syn_is_answered(&mut self) {
+        if let Some(stall) = &mut self.stall {
+            stall.queue.remove(&SYN_SEQUENCE);
+            stall.head_lost = false;
+        }
+    }
 }
 
 impl Net {
@@ -72,6 +95,22 @@ impl Net {
         if self.way_back_cut(from_host, to_host) {
             self.arm_ack_timer(from);
         }
+    }
+
+    /// An RST is sent once and not acknowledged, but it does not overtake what was sent before it. Returns whether it is
+    /// on its way: lost or held, its receiver goes on as if there was none.
+    pub(super) fn transmit_rst(&mut self, from: EndKey) -> bool {
+        let Some((to_host, _, from_host, _)) = self.ends_of(from) else { return false };
+        let (sequence, what) = (u64::MAX, Segment::Rst);
+        match self.fate(from_host, to_host, &what) {
+            Fate::Arrives(at) => {
+                self.send_at(from, sequence, what, at);
+                return true;
+            }
+            Fate::Held(fault) => self.held.entry(fault).or_default().push_back(Held::Segment { from, sequence, what }),
+            Fate::Lost(why) => self.record_loss(from, &what, why),
+        }
+        false
     }
 
     fn way_back_cut(&self, from: HostId, to: HostId) -> bool {
@@ -119,9 +158,20 @@ impl Net {
     fn arm_ack_timer(&mut self, from: EndKey) {
         let now_ns = self.now_ns;
         let Some(end) = self.conns.end(from) else { return };
-        if end.flow.stall.is_none() && !end.flow.ack_timer {
+        if end.flow.stall.is_none() && !end.flow.ack_timer && end.phase != Phase::Gone {
             end.flow.ack_timer = true;
-            self.queue.push(now_ns + RTO_NS, NetEvent::Retransmit { end: from });
+            let rto_ns = end.first_rto_ns();
+            self.queue.push(now_ns + rto_ns, NetEvent::Retransmit { end: from });
+        }
+    }
+
+    /// A sender without room probes its peer's window: so it notices a peer that is gone without a word.
+    pub(super) fn probe_window(&mut self, from: EndKey) {
+        let since_ns = self.now_ns;
+        let Some(end) = self.conns.end(from) else { return };
+        if end.phase == Phase::Open && end.outstanding_bytes >= WINDOW_BYTES && end.flow.stall.is_none() {
+            let stall = Stall { queue: BTreeMap::new(), head_lost: false, rto_ns: RTO_NS, since_ns, due_ns: 0 };
+            self.start_stall(from, stall);
         }
     }
 
@@ -135,18 +185,22 @@ impl Net {
             return;
         }
         let ack_timer = std::mem::take(&mut end.flow.ack_timer);
+        let (phase, first_rto_ns) = (end.phase, end.first_rto_ns());
         let Some(mut stall) = end.flow.stall.take() else {
             if ack_timer && way_back_cut {
-                let (rto_ns, since_ns) = (2 * RTO_NS, self.now_ns);
+                let (rto_ns, since_ns) = (2 * first_rto_ns, now_ns.saturating_sub(first_rto_ns));
                 let stall = Stall { queue: BTreeMap::new(), head_lost: false, rto_ns, since_ns, due_ns: 0 };
                 self.start_stall(from, stall);
             }
             return;
         };
-        let opening = matches!(stall.queue.values().next(), Some(Segment::Syn | Segment::SynAck));
-        let give_up_ns = if opening { SYN_GIVE_UP_NS } else { GIVE_UP_NS };
+        let answers = matches!(stall.queue.values().next(), Some(Segment::SynAck));
+        let give_up_ns = if answers || phase == Phase::Opening { SYN_GIVE_UP_NS } else { GIVE_UP_NS };
         if self.now_ns - stall.since_ns >= give_up_ns {
             self.fail(from, io::ErrorKind::TimedOut);
+            if answers {
+                self.answer_never_came(from.peer());
+            }
             return;
         }
         let head = if stall.head_lost { stall.queue.pop_first() } else { None };
@@ -156,6 +210,9 @@ impl Net {
             (Fate::Arrives(at), head) => {
                 if let Some((sequence, what)) = head {
                     self.send_at(from, sequence, what, at);
+                } else if self.conns.end(from.peer()).is_some_and(|peer| peer.phase == Phase::Gone) {
+                    // Even an empty segment gets an RST from there.
+                    self.send_at(from, 0, Segment::Data(bytes::Bytes::new()), at);
                 }
                 if way_back_cut {
                     stall.head_lost = false;
@@ -166,6 +223,8 @@ impl Net {
                     self.transmit_as(from, sequence, what);
                 }
             }
+            // A held probe leaves nothing to release.
+            (Fate::Held(_), None) if stall.queue.is_empty() => self.back_off(from, *stall),
             (Fate::Held(fault), head) => {
                 let held = head.into_iter().chain(stall.queue);
                 let held = held.map(|(sequence, what)| Held::Segment { from, sequence, what });
@@ -178,6 +237,13 @@ impl Net {
                 }
                 self.back_off(from, *stall);
             }
+        }
+    }
+
+    /// The SYN of `client` was heard and its answers were lost until now: it has sent SYNs all the while.
+    fn answer_never_came(&mut self, client: EndKey) {
+        if self.conns.end(client).is_some_and(|end| end.phase == Phase::Opening) {
+            self.fail(client, io::ErrorKind::TimedOut);
         }
     }
 

@@ -3,19 +3,21 @@
 //! | file | what |
 //! |---|---|
 //! | `mod.rs` | connections and their two ends; set-up and listeners |
+//! | `close.rs` | how connections end: refusals, resets, processes that die and hosts that vanish |
 //! | `flow.rs` | one direction: order, loss as delay, giving up |
 //! | `stream.rs` | what an application does with its end |
 
+mod close;
 mod flow;
 mod stream;
 
-use super::{Closing, HostId, Net, NetEvent, Waiters};
+use super::{HostId, Net, Reach, Waiters};
 use crate::record::Wire;
 use bytes::Bytes;
 use flow::Flow;
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::task::{Poll, Waker};
 
 /// Bytes written at one end and not yet read at the other, at most: a send and a receive buffer.
@@ -166,7 +168,10 @@ impl Conns {
     fn reap(&mut self, key: EndKey) -> Option<Conn> {
         let slot = &mut self.slots[key.conn as usize];
         let conn = slot.as_ref().filter(|c| c.generation == key.generation)?;
-        if conn.ends.iter().any(|e| e.app || e.phase != Phase::Gone) {
+        let [client, server] = &conn.ends;
+        let unused = |end: &End| !end.app && end.phase == Phase::Gone;
+        // A SYN under way opens nothing once its client is gone.
+        if !unused(client) || !(unused(server) || server.phase == Phase::Opening) {
             return None;
         }
         self.free.push(key.conn);
@@ -206,7 +211,9 @@ impl Net {
             port => port,
         };
         let local = SocketAddr::new(addr.ip(), port);
-        kernel.listeners.insert(port, Listener { number, local, backlog: VecDeque::new(), acceptors: Waiters::default() });
+        kernel
+            .listeners
+            .insert(port, Listener { number, local, backlog: VecDeque::new(), acceptors: Waiters::default() });
         Ok(ListenerKey { host, port, number })
     }
 
@@ -231,25 +238,19 @@ impl Net {
         Poll::Pending
     }
 
-    pub(crate) fn close_listener(&mut self, key: ListenerKey) {
-        let Ok(listener) = self.listener(key) else { return };
-        let waiting = std::mem::take(&mut listener.backlog);
-        self.kernel(key.host).listeners.remove(&key.port);
-        for end in waiting {
-            self.reset(end, io::ErrorKind::ConnectionReset);
-        }
-    }
-
     /// Sends a SYN; [`Net::connected`] tells when it is answered.
     pub(crate) fn connect(&mut self, host: HostId, local: Option<SocketAddr>, peer: SocketAddr) -> io::Result<EndKey> {
         let IpAddr::V4(peer_ip) = peer.ip() else { return Err(io::ErrorKind::NetworkUnreachable.into()) };
+        let peer_ip = if peer_ip.is_unspecified() { Ipv4Addr::LOCALHOST } else { peer_ip };
         let Some(to) = self.route(host, peer_ip) else { return Err(io::ErrorKind::HostUnreachable.into()) };
         let kernel = self.kernel(host);
+        let ip =
+            kernel.source_ip(local.map(|l| l.ip()), peer_ip, if to == host { Reach::Here } else { Reach::Away })?;
         let port = match local.map_or(0, |l| l.port()) {
             0 => kernel.ephemeral_port(|_, _| false)?,
             port => port,
         };
-        let here = SocketAddrV4::new(if to == host { peer_ip } else { kernel.ip }, port);
+        let here = SocketAddrV4::new(ip, port);
         let there = SocketAddrV4::new(peer_ip, peer.port());
         let key = self.conns.insert([End { app: true, ..End::new(host, here) }, End::new(to, there)]);
         self.transmit(key, Segment::Syn);
@@ -272,7 +273,7 @@ impl Net {
     /// A segment reaches the host of `to`.
     pub(super) fn segment_arrives(&mut self, to: EndKey, sequence: u64, what: Segment) {
         let Some(end) = self.conns.end(to) else { return };
-        let (host, phase, app) = (end.host, end.phase, end.app);
+        let (host, phase, app, ended) = (end.host, end.phase, end.app, end.rx_eof);
         if !self.kernels[host.index()].up {
             // Nobody acknowledges: the sender's kernel will try again.
             self.stall(to.peer(), sequence, what);
@@ -284,25 +285,29 @@ impl Net {
             (Segment::SynAck, Phase::Opening) => {
                 let Some(end) = self.conns.end(to) else { return };
                 end.phase = Phase::Open;
+                end.flow.syn_is_answered();
                 let writers = std::mem::take(&mut end.writers);
                 self.wake(writers);
             }
             (Segment::Rst, Phase::Opening) => self.fail(to, io::ErrorKind::ConnectionRefused),
+            // After the peer's FIN, Linux reports an RST as a broken pipe.
+            (Segment::Rst, Phase::Open) if ended => self.fail(to, io::ErrorKind::BrokenPipe),
             (Segment::Rst, Phase::Open) => self.fail(to, io::ErrorKind::ConnectionReset),
             (Segment::Data(bytes), Phase::Open) if app => self.data_arrives(to, bytes),
             (Segment::Fin, Phase::Open) => self.fin_arrives(to),
             // The client gave up meanwhile, or its data found the door closed.
-            (Segment::SynAck | Segment::Data(_), _) => self.refuse(to),
-            (Segment::Fin, Phase::Gone) => self.refuse(to),
-            (Segment::Syn | Segment::Rst | Segment::Fin, _) => {}
+            (what @ (Segment::Data(_) | Segment::Fin | Segment::SynAck), Phase::Gone)
+            | (what @ Segment::Data(_), _) => self.refuse_segment(to, sequence, what),
+            (Segment::Syn | Segment::SynAck | Segment::Rst | Segment::Fin, _) => {}
         }
     }
 
     fn syn_arrives(&mut self, server: EndKey, sequence: u64) {
         let Some(end) = self.conns.end(server) else { return };
-        let (host, port) = (end.host, end.addr.port());
-        let Some(listener) = self.kernels[host.index()].listeners.get_mut(&port) else {
-            self.refuse(server);
+        let (host, addr) = (end.host, end.addr);
+        let listener = self.kernels[host.index()].listeners.get_mut(&addr.port());
+        let Some(listener) = listener.filter(|l| super::hears(l.local.ip(), *addr.ip())) else {
+            self.refuse_segment(server, sequence, Segment::Syn);
             return;
         };
         if listener.backlog.len() >= BACKLOG {
@@ -331,75 +336,6 @@ impl Net {
         }
     }
 
-    /// Answers a segment that no socket wants.
-    fn refuse(&mut self, end: EndKey) {
-        self.transmit_rst(end);
-        self.forget(end);
-    }
-
-    /// Both this end and, once the RST arrives, its peer are over.
-    fn reset(&mut self, end: EndKey, kind: io::ErrorKind) {
-        self.transmit_rst(end);
-        self.fail(end, kind);
-    }
-
-    /// This end is over: its application learns why.
-    fn fail(&mut self, key: EndKey, kind: io::ErrorKind) {
-        let Some(end) = self.conns.end(key) else { return };
-        end.error = Some(kind);
-        let (readers, writers) = (std::mem::take(&mut end.readers), std::mem::take(&mut end.writers));
-        self.wake(readers);
-        self.wake(writers);
-        self.forget(key);
-    }
-
-    /// The kernel drops its state of this end.
-    fn forget(&mut self, key: EndKey) {
-        let Some(end) = self.conns.end(key) else { return };
-        end.phase = Phase::Gone;
-        end.flow = Flow::default();
-        self.reap(key);
-    }
-
-    fn reap(&mut self, key: EndKey) {
-        if let Some(conn) = self.conns.reap(key) {
-            for end in conn.ends {
-                self.discard(end.readers);
-                self.discard(end.writers);
-            }
-        }
-    }
-
-    /// What [`Net::close_all`] does to the connections of a host.
-    pub(super) fn close_connections(&mut self, host: HostId, how: Closing) {
-        for key in self.conns.keys_where(|_, end| end.host == host) {
-            match how {
-                Closing::Orderly => self.close(key),
-                Closing::Vanish => {
-                    if let Some(end) = self.conns.end(key) {
-                        end.app = false;
-                    }
-                    self.forget(key);
-                }
-            }
-        }
-    }
-
-    /// Resets every open connection between two sets of hosts; returns how many there were.
-    pub(crate) fn reset_between(&mut self, a: &super::HostSet, b: &super::HostSet) -> u64 {
-        let between = |c: &Conn, end: &End| {
-            let other = c.ends.iter().find(|e| !std::ptr::eq(*e, end));
-            let open = end.phase == Phase::Open;
-            open && other.is_some_and(|o| a.contains(end.host) && b.contains(o.host))
-        };
-        let keys = self.conns.keys_where(between);
-        for key in &keys {
-            self.reset(*key, io::ErrorKind::ConnectionReset);
-            self.fail(key.peer(), io::ErrorKind::ConnectionReset);
-        }
-        keys.len() as u64
-    }
-
     fn ends_of(&mut self, to: EndKey) -> Option<(HostId, u16, HostId, u16)> {
         let (host, port) = self.conns.end(to).map(|e| (e.host, e.addr.port()))?;
         let (from, from_port) = self.conns.end(to.peer()).map(|e| (e.host, e.addr.port()))?;
@@ -410,14 +346,6 @@ impl Net {
         if let Some(ends) = self.ends_of(to) {
             let (wire, payload) = what.wire();
             self.recorder.arrived(self.now_ns, ends, wire, payload);
-        }
-    }
-
-    /// An RST is sent once, outside the flow: it needs no acknowledgement.
-    fn transmit_rst(&mut self, from: EndKey) {
-        let Some((to_host, _, from_host, _)) = self.ends_of(from) else { return };
-        if let super::fabric::Fate::Arrives(at) = self.fabric.judge(self.now_ns, from_host, to_host, 0) {
-            self.queue.push(at, NetEvent::Segment { to: from.peer(), sequence: u64::MAX, what: Segment::Rst });
         }
     }
 }

@@ -22,7 +22,13 @@ impl Net {
         self.wake(readers);
     }
 
-    pub(crate) fn tcp_read(&mut self, key: EndKey, max: usize, sink: Sink<'_>, waker: &Waker) -> Poll<io::Result<usize>> {
+    pub(crate) fn tcp_read(
+        &mut self,
+        key: EndKey,
+        max: usize,
+        sink: Sink<'_>,
+        waker: &Waker,
+    ) -> Poll<io::Result<usize>> {
         let Some(end) = self.conns.end(key) else { return Poll::Ready(Ok(0)) };
         let mut taken = 0;
         while taken < max {
@@ -45,12 +51,25 @@ impl Net {
         self.nothing_to_read(key, max, waker).map_ok(|()| 0)
     }
 
-    pub(crate) fn tcp_peek(&mut self, key: EndKey, max: usize, sink: Sink<'_>, waker: &Waker) -> Poll<io::Result<usize>> {
+    pub(crate) fn tcp_peek(
+        &mut self,
+        key: EndKey,
+        max: usize,
+        sink: Sink<'_>,
+        waker: &Waker,
+    ) -> Poll<io::Result<usize>> {
         let Some(end) = self.conns.end(key) else { return Poll::Ready(Ok(0)) };
-        if let Some(front) = end.rx.front() {
-            let n = front.len().min(max);
-            sink(&front[..n]);
-            return Poll::Ready(Ok(n));
+        let mut seen = 0;
+        for piece in &end.rx {
+            let n = piece.len().min(max - seen);
+            if n == 0 {
+                break;
+            }
+            sink(&piece[..n]);
+            seen += n;
+        }
+        if seen > 0 {
+            return Poll::Ready(Ok(seen));
         }
         self.nothing_to_read(key, max, waker).map_ok(|()| 0)
     }
@@ -83,7 +102,11 @@ impl Net {
     pub(crate) fn tcp_write(&mut self, key: EndKey, bufs: &[IoSlice<'_>], waker: &Waker) -> Poll<io::Result<usize>> {
         let room = match self.room(key, waker) {
             Poll::Ready(Ok(room)) => room,
-            Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+            Poll::Ready(Err(e)) => {
+                // Reported once; from then on the pipe is broken.
+                let _reported = self.tcp_take_error(key);
+                return Poll::Ready(Err(e));
+            }
             Poll::Pending => return Poll::Pending,
         };
         let room = room.min(SEGMENT_BYTES);
@@ -164,16 +187,13 @@ impl Net {
         self.wake(writers);
     }
 
-    pub(crate) fn tcp_shutdown(&mut self, key: EndKey) -> io::Result<()> {
-        let Some(end) = self.conns.end(key) else { return Err(io::ErrorKind::NotConnected.into()) };
-        if end.phase != Phase::Open {
-            return Err(io::ErrorKind::NotConnected.into());
-        }
-        if !end.fin_sent {
+    /// Closes this direction. One that is over already is shut down: tokio takes Linux's `ENOTCONN` for success.
+    pub(crate) fn tcp_shutdown(&mut self, key: EndKey) {
+        let Some(end) = self.conns.end(key) else { return };
+        if end.phase == Phase::Open && !end.fin_sent {
             end.fin_sent = true;
             self.transmit(key, Segment::Fin);
         }
-        Ok(())
     }
 
     /// The application lets go of its end, or its process died.
@@ -189,15 +209,17 @@ impl Net {
         self.discard(writers);
         match phase {
             Phase::Gone => self.reap(key),
-            // Closing with unread data, or before the connection is open, resets it.
-            _ if unread || phase == Phase::Opening => self.refuse(key),
-            _ if !fin_sent => {
+            // Nobody knows of it yet; a late answer finds nobody and is refused.
+            Phase::Opening => self.forget(key),
+            // Closing with unread data resets the connection.
+            Phase::Open if unread => self.refuse(key),
+            Phase::Open if !fin_sent => {
                 if let Some(end) = self.conns.end(key) {
                     end.fin_sent = true;
                 }
                 self.transmit(key, Segment::Fin);
             }
-            _ => {}
+            Phase::Open => {}
         }
     }
 
@@ -206,8 +228,15 @@ impl Net {
         Ok(SocketAddr::V4(end.addr))
     }
 
-    pub(crate) fn tcp_peer_addr(&mut self, key: EndKey) -> io::Result<SocketAddr> {
+    /// Where it was connected to, also when it no longer is.
+    pub(crate) fn tcp_origin(&mut self, key: EndKey) -> io::Result<SocketAddr> {
         self.tcp_local_addr(key.peer())
+    }
+
+    pub(crate) fn tcp_peer_addr(&mut self, key: EndKey) -> io::Result<SocketAddr> {
+        let end = self.conns.end(key).filter(|end| end.phase != Phase::Gone);
+        end.ok_or(io::ErrorKind::NotConnected)?;
+        self.tcp_origin(key)
     }
 
     pub(crate) fn tcp_take_error(&mut self, key: EndKey) -> Option<io::Error> {

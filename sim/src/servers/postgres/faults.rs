@@ -120,6 +120,11 @@ impl Faults {
         self.disk.storage().faults.death = Some(point);
     }
 
+    /// Takes back a death at the next commit that has not happened yet.
+    pub fn spare(&self) {
+        self.disk.storage().faults.death = None;
+    }
+
     /// Takes back every fault that has not happened yet. The counters stay.
     pub fn heal(&self) {
         let mut storage = self.disk.storage();
