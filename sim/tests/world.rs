@@ -52,7 +52,7 @@ fn config(latency_ms: u64) -> WorldConfig {
 }
 
 /// Runs `work` on host `client` beside an echo server.
-fn with_echo<F, T>(work: impl FnOnce(World) -> F) -> Finished<T>
+fn with_echo<F, T: Send>(work: impl FnOnce(World) -> F + Send) -> Finished<T>
 where
     F: Future<Output = T>,
 {

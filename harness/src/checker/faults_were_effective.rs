@@ -68,7 +68,7 @@ fn explain(entry: usize, faults: &[&AppliedFault]) -> String {
             let times = count(faults.len(), "time", "times");
             format!("fault {number} ({}) was applied {times} without effect: {}", fault.kind(), usual_cause(fault))
         }
-        None => format!("fault {number} never struck: other faults held its victims, or the backend has none of them"),
+        None => format!("fault {number} never struck: other faults held its victims, the backend has none of them, or the plan was edited"),
     }
 }
 

@@ -53,7 +53,6 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
         }
     };
-    signals::catch_interrupt();
     let exit = match cli.command {
         Command::Run(args) => simulate(|| run::main(&args)),
         Command::Replay(args) => simulate(|| replay::main(&args)),
@@ -74,6 +73,7 @@ fn simulate(work: impl FnOnce() -> Exit) -> Exit {
              Let the process call personality(2), or check with `squall verify`."
         ));
     }
+    signals::catch_interrupt();
     // What libraries draw once per process, before a run forks off, must not vary either.
     squall_interpose::entropy::seed(0);
     work()

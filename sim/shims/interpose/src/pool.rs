@@ -83,6 +83,8 @@ pub fn finish_with(output: &[u8]) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Between two looks at deadlines, and at a signal that came just before a wait, milliseconds.
+const LOOK_MS: libc::c_int = 250;
 const PANICKED: libc::c_int = 101;
 
 impl Pool {
@@ -138,24 +140,19 @@ impl Pool {
     pub fn wait(&mut self) -> io::Result<Option<Finished>> {
         let mut buffer = vec![0; 1 << 16];
         while !self.running.is_empty() {
+            if signals::interrupted() {
+                return Ok(None);
+            }
             let mut polls: Vec<libc::pollfd> = self
                 .running
                 .iter()
                 .map(|r| libc::pollfd { fd: r.pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 })
                 .collect();
-            let now = Instant::now();
-            let earliest = self.running.iter().filter(|r| !r.timed_out).map(|r| r.deadline).min();
-            let wait_ms = earliest.map_or(-1, |d| {
-                i32::try_from(d.saturating_duration_since(now).as_millis()).unwrap_or(i32::MAX).saturating_add(1)
-            });
             // SAFETY: a live array of that many pollfd.
-            let ready = unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, wait_ms) };
+            let ready = unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, LOOK_MS) };
             if ready < 0 {
                 let error = io::Error::last_os_error();
                 if error.kind() == io::ErrorKind::Interrupted {
-                    if signals::interrupted() {
-                        return Ok(None);
-                    }
                     continue;
                 }
                 return Err(error);

@@ -1,23 +1,39 @@
 //! Ctrl-C as a flag: what is finished is reported before the program ends.
 #![expect(unsafe_code, reason = "signal handlers")]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// When the first signal came, milliseconds of the monotonic clock.
+static FIRST_MS: AtomicU64 = AtomicU64::new(0);
 
-extern "C" fn on_interrupt(_signal: libc::c_int) {
-    INTERRUPTED.store(true, Ordering::SeqCst);
+/// A signal this soon after the first is the same wish: `timeout(1)` signals the process and then its group.
+const SAME_WISH_MS: u64 = 500;
+
+extern "C" fn on_interrupt(signal: libc::c_int) {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: async-signal-safe, into a local buffer.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let now_ms = now.tv_sec.unsigned_abs() * 1_000 + now.tv_nsec.unsigned_abs() / 1_000_000;
+    if !INTERRUPTED.swap(true, Ordering::SeqCst) {
+        FIRST_MS.store(now_ms, Ordering::SeqCst);
+    } else if now_ms.saturating_sub(FIRST_MS.load(Ordering::SeqCst)) >= SAME_WISH_MS {
+        // SAFETY: both are async-signal-safe; the default action ends the program.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+    }
 }
 
-/// Turns the first SIGINT or SIGTERM into [`interrupted`]; the second one ends the program.
+/// Turns the first SIGINT or SIGTERM into [`interrupted`]; another one, half a second later or more, ends the program.
 pub fn catch_interrupt() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: a zeroed sigaction is valid, the handler only stores to an atomic, and no SA_RESTART
-        // lets poll(2) return at once.
+        // SAFETY: a zeroed sigaction is valid, the handler is async-signal-safe, and no SA_RESTART lets poll(2)
+        // return at once.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = on_interrupt as *const () as usize;
-            action.sa_flags = libc::SA_RESETHAND;
             libc::sigaction(signal, &raw const action, std::ptr::null_mut());
         }
     }
