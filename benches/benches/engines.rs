@@ -98,8 +98,8 @@ fn round(
     let mut reference_s = None;
     for ((engine, runs), given_up) in ENGINES.iter().zip(engines).zip(given_up) {
         if let Some(at) = given_up {
-            let limit_s = TIME_LIMIT.as_secs();
-            runs.skipped = Some(format!("skipped: {at} nodes took more than {limit_s} s of real time"));
+            let skipped = || format!("skipped: {at} nodes took more than {} s of real time", TIME_LIMIT.as_secs());
+            runs.skipped.get_or_insert_with(skipped);
             continue;
         }
         let one = match measure(TIME_LIMIT, || (engine.work)(nodes).encode()) {

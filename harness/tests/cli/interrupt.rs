@@ -85,7 +85,8 @@ fn a_second_interrupt_ends_the_program_where_it_stands() {
     running.printed(1);
     std::thread::sleep(Duration::from_millis(100));
     running.signal("INT");
-    std::thread::sleep(Duration::from_millis(300));
+    // Sooner it would count as the same wish.
+    std::thread::sleep(Duration::from_millis(700));
     running.signal("INT");
     let ended = running.end(AT_ONCE).leaves_no_process();
     assert_eq!(ended.status.signal(), Some(INTERRUPT), "{ended:?}");
