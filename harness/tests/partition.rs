@@ -45,7 +45,9 @@ fn trace(dir: &Path) -> Vec<Line> {
 /// The times, in seconds, of the lines of node 1 within `from..to` that contain all of `words`.
 fn times(trace: &[Line], from: f64, to: f64, words: &[&str]) -> Vec<f64> {
     let matches = |line: &&Line| {
-        (from..to).contains(&line.at_s) && line.text.starts_with("node-1 ") && words.iter().all(|w| line.text.contains(w))
+        (from..to).contains(&line.at_s)
+            && line.text.starts_with("node-1 ")
+            && words.iter().all(|w| line.text.contains(w))
     };
     trace.iter().filter(matches).map(|line| line.at_s).collect()
 }

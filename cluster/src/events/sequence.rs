@@ -2,7 +2,7 @@
 
 use super::{Envelope, Numbering};
 use crate::ids::Incarnation;
-use std::collections::BTreeMap;
+use rustc_hash::FxHashMap;
 
 /// How many publishers are remembered. Each boot of a node is one; the longest silent one is forgotten first.
 const MAX_PUBLISHERS: usize = 4096;
@@ -29,7 +29,8 @@ struct Heard {
 /// and of the digests, else every boot in a large cluster would make the node read its list once per peer.
 #[derive(Clone, Debug, Default)]
 pub struct Sequences {
-    publishers: BTreeMap<Incarnation, Heard>,
+    /// Looked up for each message; the only walk over it has one answer in any order.
+    publishers: FxHashMap<Incarnation, Heard>,
     messages: u64,
 }
 

@@ -18,7 +18,6 @@ use super::index::{Index, UpNode, VersionId};
 use super::lives::Slot;
 use super::story;
 use super::text::{self, Evidence, Net, Seconds, count, nodes, route, verb};
-use crate::record::RunRecord;
 use squall_cluster::blocklist::Entry;
 use squall_reports::Check;
 use std::collections::BTreeSet;
@@ -65,8 +64,8 @@ impl Checker for BlocklistConverges {
         NAME
     }
 
-    fn check(&self, record: &RunRecord) -> Check {
-        let index = Index::new(record);
+    fn judge(&self, index: &Index<'_>) -> Check {
+        let record = index.record;
         if index.up.len() < 2 {
             let up = count(index.up.len(), "node was", "nodes were");
             let reason = format!("{up} up at the end of {}: nothing to compare", record.nodes);
@@ -76,14 +75,14 @@ impl Checker for BlocklistConverges {
             let reason = "no address was ever blocked: give the scenario a workload that blocks some".to_owned();
             return text::unknown(NAME, reason, Evidence::default());
         }
-        let model = Model::new(&index);
-        let (differences, undecided): (Vec<_>, Vec<_>) = differences(&index, &model)
+        let model = Model::new(index);
+        let (differences, undecided): (Vec<_>, Vec<_>) = differences(index, &model)
             .into_iter()
-            .partition(|(slot, difference)| self.deadline_ns(&index, *slot, difference.version) <= record.end_ns);
+            .partition(|(slot, difference)| self.deadline_ns(index, *slot, difference.version) <= record.end_ns);
         let differences: Vec<Difference> = differences.into_iter().map(|(_, difference)| difference).collect();
-        let late = self.late(&index);
+        let late = self.late(index);
         if !differences.is_empty() || !late.is_empty() {
-            return self.failure(&index, &differences, &late);
+            return self.failure(index, &differences, &late);
         }
         if let Some((_, first)) = undecided.first() {
             let reason = format!(
@@ -93,10 +92,10 @@ impl Checker for BlocklistConverges {
                 self.within_text(),
             );
             let mut evidence = Evidence::default();
-            story::tell(&index, first.version, first.node, &mut evidence);
+            story::tell(index, first.version, first.node, &mut evidence);
             return text::unknown(NAME, reason, evidence);
         }
-        text::pass(NAME, agreement(&index, &model))
+        text::pass(NAME, agreement(index, &model))
     }
 }
 

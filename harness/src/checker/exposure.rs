@@ -16,7 +16,6 @@ use super::index::{Index, VersionId};
 use super::lives::Slot;
 use super::story;
 use super::text::{self, Evidence, Net, Seconds, count};
-use crate::record::RunRecord;
 use squall_cluster::observe::Source;
 use squall_reports::Check;
 use std::fmt;
@@ -88,9 +87,9 @@ impl Checker for Exposure {
         NAME
     }
 
-    fn check(&self, record: &RunRecord) -> Check {
-        let index = Index::new(record);
-        let mut sum = measure(&index);
+    fn judge(&self, index: &Index<'_>) -> Check {
+        let record = index.record;
+        let mut sum = measure(index);
         if sum.blocks == 0 || record.nodes < 2 {
             let reason = format!(
                 "{} took effect among {}: nobody could be exposed",
@@ -106,20 +105,20 @@ impl Checker for Exposure {
             return text::pass(NAME, format!("{blocks} took effect, and no other running node was ever without them"));
         };
         if worst.ns <= limit_ns {
-            return text::pass(NAME, format!("worst {}; {}", described(&index, worst), sum.totals()));
+            return text::pass(NAME, format!("worst {}; {}", described(index, worst), sum.totals()));
         }
         let over = sum.cases.iter().take_while(|case| case.ns > limit_ns);
         let mut evidence = Evidence::default();
-        story::tell(&index, worst.version, worst.node, &mut evidence);
+        story::tell(index, worst.version, worst.node, &mut evidence);
         for case in over.clone() {
-            evidence.note(index.version(case.version).created_ns(), described(&index, case));
+            evidence.note(index.version(case.version).created_ns(), described(index, case));
         }
         let reason = format!(
             "{} of {} took longer than {}, the worst {}; {}",
             over.count(),
             count(sum.cases.len(), "exposure", "exposures"),
             Seconds(limit_ns),
-            described(&index, worst),
+            described(index, worst),
             sum.totals(),
         );
         text::fail(NAME, reason, evidence)

@@ -81,7 +81,11 @@ struct Measured {
 /// The broadcast latency of a run.
 #[must_use]
 pub fn fan_out_summary(record: &RunRecord) -> FanOut {
-    measure(&Index::new(record)).summary
+    summarize(&Index::new(record))
+}
+
+pub(super) fn summarize(index: &Index<'_>) -> FanOut {
+    measure(index).summary
 }
 
 fn measure(index: &Index<'_>) -> Measured {
@@ -136,9 +140,8 @@ impl Checker for FanOutLatency {
         NAME
     }
 
-    fn check(&self, record: &RunRecord) -> Check {
-        let index = Index::new(record);
-        let measured = measure(&index);
+    fn judge(&self, index: &Index<'_>) -> Check {
+        let measured = measure(index);
         let summary = measured.summary;
         if summary.deliveries == 0 {
             let late = count(summary.late as usize, "came in another way", "came in other ways");
@@ -160,7 +163,7 @@ impl Checker for FanOutLatency {
         }
         let limit_us = bounds.iter().filter_map(|(_, bound, _)| *bound).map(as_us).min().unwrap_or(0);
         let reason = format!("{}; {}", broken.join(" and "), summary.text());
-        text::fail(NAME, reason, slowest(&index, measured.deliveries, limit_us))
+        text::fail(NAME, reason, slowest(index, measured.deliveries, limit_us))
     }
 }
 

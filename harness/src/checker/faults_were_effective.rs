@@ -6,8 +6,9 @@
 //! less than they seem to.
 
 use super::Checker;
+use super::index::Index;
 use super::text::{self, Evidence, count};
-use crate::record::{AppliedFault, RunRecord};
+use crate::record::AppliedFault;
 use squall_reports::Check;
 use squall_sim::fault::Fault;
 use std::collections::BTreeMap;
@@ -30,7 +31,8 @@ impl Checker for FaultsWereEffective {
         NAME
     }
 
-    fn check(&self, record: &RunRecord) -> Check {
+    fn judge(&self, index: &Index<'_>) -> Check {
+        let record = index.record;
         if record.fault_entries == 0 {
             return text::pass(NAME, "no fault in this scenario".to_owned());
         }
@@ -68,7 +70,9 @@ fn explain(entry: usize, faults: &[&AppliedFault]) -> String {
             let times = count(faults.len(), "time", "times");
             format!("fault {number} ({}) was applied {times} without effect: {}", fault.kind(), usual_cause(fault))
         }
-        None => format!("fault {number} never struck: other faults held its victims, the backend has none of them, or the plan was edited"),
+        None => format!(
+            "fault {number} never struck: other faults held its victims, the backend has none of them, or the plan was edited"
+        ),
     }
 }
 

@@ -76,9 +76,9 @@ pub(super) struct NetVersions {
     pub(super) versions: Range<usize>,
 }
 
-/// The record, sorted out.
+/// The record of a run, sorted out.
 #[derive(Debug)]
-pub(super) struct Index<'r> {
+pub struct Index<'r> {
     pub(super) record: &'r RunRecord,
     pub(super) lives: Lives,
     pub(super) expiry: Expiry,
@@ -112,7 +112,9 @@ impl<'r> Collector<'r> {
 }
 
 impl<'r> Index<'r> {
-    pub(super) fn new(record: &'r RunRecord) -> Self {
+    /// Sorts a record out, in one pass over its observations.
+    #[must_use]
+    pub fn new(record: &'r RunRecord) -> Self {
         let lives = Lives::new(record);
         let alive = slots_alive(record, &lives);
         let mut collector = Collector::default();

@@ -33,6 +33,7 @@ pub use blocklist_converges::BlocklistConverges;
 pub use exposure::Exposure;
 pub use fan_out::{FanOut, FanOutBounds, FanOutLatency, fan_out_summary};
 pub use faults_were_effective::FaultsWereEffective;
+pub use index::Index;
 pub use no_leaked_task::NoLeakedTask;
 pub use no_livelock::NoLivelock;
 pub use no_lost_block::NoLostBlock;
@@ -48,8 +49,13 @@ pub trait Checker {
     /// The name by which scenarios and reports call it.
     fn name(&self) -> &'static str;
 
-    /// Judges a run.
-    fn check(&self, record: &RunRecord) -> Check;
+    /// Judges a run whose record has been sorted out, once for all checkers.
+    fn judge(&self, index: &Index<'_>) -> Check;
+
+    /// Judges a run by itself.
+    fn check(&self, record: &RunRecord) -> Check {
+        self.judge(&Index::new(record))
+    }
 }
 
 /// How to make a checker, by what it needs to know.
@@ -154,10 +160,11 @@ pub fn always_on() -> Vec<Box<dyn Checker>> {
         .collect()
 }
 
-/// All verdicts on a run, in the order of the checkers.
+/// All verdicts on a run, in the order of the checkers, and how long its broadcasts took.
 #[must_use]
-pub fn judge(checkers: &[Box<dyn Checker>], record: &RunRecord) -> Vec<Check> {
-    checkers.iter().map(|checker| checker.check(record)).collect()
+pub fn judge(checkers: &[Box<dyn Checker>], record: &RunRecord) -> (Vec<Check>, FanOut) {
+    let index = Index::new(record);
+    (checkers.iter().map(|checker| checker.judge(&index)).collect(), fan_out::summarize(&index))
 }
 
 #[cfg(test)]

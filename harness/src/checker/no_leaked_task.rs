@@ -7,8 +7,8 @@
 //! the end exceed those at readiness by more than [`allowance`].
 
 use super::Checker;
+use super::index::Index;
 use super::text::{self, Evidence, count};
-use crate::record::RunRecord;
 use squall_reports::Check;
 
 /// No task outlives its host or piles up. Always on.
@@ -28,7 +28,8 @@ impl Checker for NoLeakedTask {
         NAME
     }
 
-    fn check(&self, record: &RunRecord) -> Check {
+    fn judge(&self, index: &Index<'_>) -> Check {
+        let record = index.record;
         let world = &record.world;
         let mut evidence = Evidence::default();
         let mut broken = Vec::new();

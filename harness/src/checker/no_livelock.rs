@@ -4,8 +4,8 @@
 //! when the world gave up waiting for the clock to move.
 
 use super::Checker;
+use super::index::Index;
 use super::text::{self, Evidence, Seconds};
-use crate::record::RunRecord;
 use squall_reports::Check;
 
 /// Time always moved on. Always on.
@@ -19,7 +19,8 @@ impl Checker for NoLivelock {
         NAME
     }
 
-    fn check(&self, record: &RunRecord) -> Check {
+    fn judge(&self, index: &Index<'_>) -> Check {
+        let record = index.record;
         match &record.world.livelock {
             None => text::pass(NAME, format!("time moved on until the end at {}", Seconds(record.end_ns))),
             Some(what) => {

@@ -50,8 +50,8 @@ impl Checker for NoLostBlock {
         NAME
     }
 
-    fn check(&self, record: &RunRecord) -> Check {
-        let index = Index::new(record);
+    fn judge(&self, index: &Index<'_>) -> Check {
+        let record = index.record;
         let mut tally = Tally::default();
         let mut lost = Vec::new();
         let stored: BTreeMap<&IpNet, &Entry> = record.stored.iter().map(|entry| (&entry.net, entry)).collect();
@@ -62,11 +62,11 @@ impl Checker for NoLostBlock {
                 tally.replaced += 1;
             } else {
                 tally.judged += 1;
-                lost.extend(find_loss(&index, operation, entry, stored.get(&entry.net).copied()));
+                lost.extend(find_loss(index, operation, entry, stored.get(&entry.net).copied()));
             }
         }
         if !lost.is_empty() {
-            return failure(&index, &lost, &tally);
+            return failure(index, &lost, &tally);
         }
         if tally.judged == 0 {
             let reason = format!("no acknowledged block could be judged: {}", tally.left_out());

@@ -4,8 +4,8 @@
 //! evidence shows message and place of all of them.
 
 use super::Checker;
+use super::index::Index;
 use super::text::{self, Evidence, Seconds, count};
-use crate::record::RunRecord;
 use squall_reports::Check;
 
 /// Nothing panicked. Always on.
@@ -19,7 +19,8 @@ impl Checker for NoPanic {
         NAME
     }
 
-    fn check(&self, record: &RunRecord) -> Check {
+    fn judge(&self, index: &Index<'_>) -> Check {
+        let record = index.record;
         let Some(first) = record.panics.first() else {
             let nodes = count(usize::from(record.nodes), "node", "nodes");
             return text::pass(NAME, format!("nothing panicked on {nodes} and their servers"));

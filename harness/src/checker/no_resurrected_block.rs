@@ -16,7 +16,6 @@ use super::index::{Applied, Index, VersionId};
 use super::lives::Slot;
 use super::story;
 use super::text::{self, Evidence, Net, Seconds, count, route, verb};
-use crate::record::RunRecord;
 use squall_reports::Check;
 
 /// An unblocked network stays open until somebody blocks it again.
@@ -43,12 +42,11 @@ impl Checker for NoResurrectedBlock {
         NAME
     }
 
-    fn check(&self, record: &RunRecord) -> Check {
-        let index = Index::new(record);
-        let steps = steps_back(&index);
-        let undead = undead_at_the_end(&index);
+    fn judge(&self, index: &Index<'_>) -> Check {
+        let steps = steps_back(index);
+        let undead = undead_at_the_end(index);
         if !steps.is_empty() || !undead.is_empty() {
-            return failure(&index, &steps, &undead);
+            return failure(index, &steps, &undead);
         }
         let unblocks = index.versions.iter().filter(|version| !version.is_block()).count();
         if unblocks == 0 {

@@ -184,11 +184,10 @@ fn conclude(
             livelock: None,
         },
     };
-    let checks = checker::judge(&checkers(&scenario.checks), &record);
+    let (checks, spread) = checker::judge(&checkers(&scenario.checks), &record);
     let mut report = RunReport::new(scenario.name.clone(), spec.seed, spec.prepared.backend.name(), checks.clone())
         .with_digest(Digest(recording.digest))
         .with_cost(end_ns / 1_000_000, elapsed_ms(began), recording.events);
-    let spread = checker::fan_out_summary(&record);
     if spread.deliveries > 0 {
         let (p50_us, p99_us, last_p99_us) = (spread.p50_us, spread.p99_us, spread.last_p99_us);
         report = report.with_fan_out(FanOut { p50_us, p99_us, last_p99_us });

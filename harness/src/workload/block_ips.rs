@@ -120,7 +120,8 @@ impl Clients {
             let Ok(answer) = call.await else { return };
             operations.complete(number, |operation| {
                 settle(operation, answer);
-                let text = || format!("answers {}: {}", request_text(&operation.request), outcome_text(&operation.outcome));
+                let text =
+                    || format!("answers {}: {}", request_text(&operation.request), outcome_text(&operation.outcome));
                 world.note(Some(host), &(node, invoked_ns, operation.completed_ns), text);
             });
         });

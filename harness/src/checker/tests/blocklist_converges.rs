@@ -1,3 +1,4 @@
+use crate::record::RunRecord;
 use super::*;
 use crate::checker::testing::{Run, ms};
 use squall_cluster::blocklist::State;

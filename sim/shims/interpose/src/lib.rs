@@ -3,7 +3,7 @@
 //!
 //! Libraries read clocks and randomness straight from libc, below anything a Rust API could replace, so
 //! this crate defines the symbols themselves: `getrandom`, `clock_gettime`, `gettimeofday`, `time`,
-//! `syscall` (raw `getrandom` and timed futex waits), `socket` and `pthread_create`. Outside a
+//! `syscall` (raw `getrandom` and timed futex waits), `open` (of the random device), `socket` and `pthread_create`. Outside a
 //! simulation thread each of them does what libc's does.
 //!
 //! | module | what it holds |

@@ -156,6 +156,45 @@ unsafe fn futex_wait(word: *const u32, op: c_int, expected: u32, timeout: *const
 }
 
 /// # Safety
+/// As open(2): `path` is a C string.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn open(path: *const libc::c_char, flags: c_int, mode: libc::mode_t) -> c_int {
+    // SAFETY: the caller's own arguments.
+    unsafe { open64(path, flags, mode) }
+}
+
+/// # Safety
+/// As open(2): `path` is a C string.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn open64(path: *const libc::c_char, flags: c_int, mode: libc::mode_t) -> c_int {
+    // SAFETY: the caller's C string, as open(2) demands.
+    let name = unsafe { std::ffi::CStr::from_ptr(path) };
+    if matches!(name.to_bytes(), b"/dev/urandom" | b"/dev/random")
+        && let Some(fd) = seeded_device()
+    {
+        return fd;
+    }
+    let at = libc::AT_FDCWD as isize as usize;
+    // SAFETY: the caller's own arguments.
+    unsafe { raw(libc::SYS_openat, [at, path as usize, (flags | libc::O_LARGEFILE) as usize, mode as usize, 0, 0]) as c_int }
+}
+
+/// What a reader of the random device gets within a simulation: a file with more of the seeded stream than a library
+/// reads to seed itself.
+fn seeded_device() -> Option<c_int> {
+    let mut bytes = [0; 512];
+    if !entropy::fill(&mut bytes) {
+        return None;
+    }
+    // SAFETY: a C string and plain flags; then a write from, and a rewind of, what was just opened.
+    unsafe {
+        let fd = libc::memfd_create(c"random".as_ptr(), libc::MFD_CLOEXEC);
+        let written = fd >= 0 && libc::write(fd, bytes.as_ptr().cast(), bytes.len()) == bytes.len() as isize;
+        (written && libc::lseek(fd, 0, libc::SEEK_SET) == 0).then_some(fd)
+    }
+}
+
+/// # Safety
 /// As socket(2).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {

@@ -60,6 +60,8 @@ pub(super) struct Engine {
     /// The time of the statement that runs: it does not pass while it runs.
     statement_time: Arc<AtomicI64>,
     catalogue: Catalogue,
+    /// SQLite's count of schema changes, as of what the catalogue knows.
+    schema_version: i64,
     open: Option<OpenTransaction>,
 }
 
@@ -92,7 +94,7 @@ impl Engine {
             )?;
         }
         let catalogue = Catalogue::default();
-        Ok(Engine { connection, now_ms, statement_time, catalogue, open: None })
+        Ok(Engine { connection, now_ms, statement_time, catalogue, schema_version: 0, open: None })
     }
 
     /// Looks a statement up, or parses it and finds out what it takes and returns.
@@ -134,7 +136,7 @@ impl Engine {
             self.control("ROLLBACK").expect("SQLite cannot refuse to roll back");
         }
         if open.changed_schema {
-            self.forget_schema();
+            self.schema_changed();
         }
     }
 
@@ -146,10 +148,7 @@ impl Engine {
         let at_ms = (self.now_ms)();
         let rows = self.run_at(portal, at_ms, out)?;
         let statement = &portal.statement;
-        let changes_schema = matches!(statement.verb, Verb::Schema(_));
-        if changes_schema {
-            self.forget_schema();
-        }
+        let changes_schema = matches!(statement.verb, Verb::Schema(_)) && self.schema_changed();
         if let Some(open) = self.open.as_mut().filter(|_| statement.writes) {
             open.redo.push(Redo { portal: Arc::clone(portal), at_ms });
             open.changed_schema |= changes_schema;
@@ -186,6 +185,19 @@ impl Engine {
         let answer = read(&self.connection);
         self.connection.pragma_update(None, "query_only", false)?;
         Ok(answer)
+    }
+
+    /// Forgets what the catalogue knows if the schema is another one than it was: a `CREATE TABLE IF NOT EXISTS` of a
+    /// table that exists, which every booting node sends, changes nothing.
+    fn schema_changed(&mut self) -> bool {
+        let version = self.connection.query_row("PRAGMA schema_version", (), |row| row.get(0));
+        let version: i64 = version.expect("SQLite knows the version of its schema");
+        let changed = version != self.schema_version;
+        if changed {
+            self.schema_version = version;
+            self.forget_schema();
+        }
+        changed
     }
 
     /// SQLite parses again only when a statement is run, and would tell of old columns until then.
