@@ -19,12 +19,8 @@ const UPSERT: &str = "INSERT INTO squall_blocked_ip \
      ON CONFLICT (net) DO UPDATE SET wall_ms = excluded.wall_ms, counter = excluded.counter, \
      incarnation = excluded.incarnation, blocked = excluded.blocked, reason = excluded.reason, \
      expires_ms = excluded.expires_ms, end_ms = excluded.end_ms \
-     WHERE excluded.wall_ms > squall_blocked_ip.wall_ms \
-     OR (excluded.wall_ms = squall_blocked_ip.wall_ms \
-     AND excluded.counter > squall_blocked_ip.counter) \
-     OR (excluded.wall_ms = squall_blocked_ip.wall_ms \
-     AND excluded.counter = squall_blocked_ip.counter \
-     AND excluded.incarnation > squall_blocked_ip.incarnation)";
+     WHERE (excluded.wall_ms, excluded.counter, excluded.incarnation) > \
+     (squall_blocked_ip.wall_ms, squall_blocked_ip.counter, squall_blocked_ip.incarnation)";
 
 const PURGE: &str = "DELETE FROM squall_blocked_ip WHERE end_ms < $1";
 
