@@ -1,4 +1,5 @@
 //! The invariants of ARCHITECTURE.md that the crate graph can show.
+#![expect(clippy::unwrap_used, reason = "clippy takes only test functions for tests, not their helpers")]
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,5 @@
 //! What the real async-nats does in a 30 s partition, read from the packets of the trace.
+#![expect(clippy::unwrap_used, reason = "clippy takes only test functions for tests, not their helpers")]
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,6 @@
 //! What programs in a world can rely on: sockets, faults, lives, clocks, and that a seed repeats.
+#![expect(clippy::unwrap_used, reason = "clippy takes only test functions for tests, not their helpers")]
+#![expect(clippy::disallowed_methods, reason = "the simulated wall clock is what a test reads")]
 
 use squall_sim::fault::Fault;
 use squall_sim::world::{Finished, LifeEvent};

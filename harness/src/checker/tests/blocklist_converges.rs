@@ -1,6 +1,6 @@
-use crate::record::RunRecord;
 use super::*;
 use crate::checker::testing::{Run, ms};
+use crate::record::RunRecord;
 use squall_cluster::blocklist::State;
 use squall_cluster::observe::{Link, NodeEvent, Source};
 use squall_reports::Verdict;

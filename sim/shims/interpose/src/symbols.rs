@@ -176,7 +176,9 @@ unsafe extern "C" fn open64(path: *const libc::c_char, flags: c_int, mode: libc:
     }
     let at = libc::AT_FDCWD as isize as usize;
     // SAFETY: the caller's own arguments.
-    unsafe { raw(libc::SYS_openat, [at, path as usize, (flags | libc::O_LARGEFILE) as usize, mode as usize, 0, 0]) as c_int }
+    unsafe {
+        raw(libc::SYS_openat, [at, path as usize, (flags | libc::O_LARGEFILE) as usize, mode as usize, 0, 0]) as c_int
+    }
 }
 
 /// What a reader of the random device gets within a simulation: a file with more of the seeded stream than a library

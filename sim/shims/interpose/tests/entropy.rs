@@ -1,4 +1,5 @@
 //! Every way to the system's randomness gives the seeded stream, and the system's own without a seed.
+#![expect(clippy::unwrap_used, reason = "clippy takes only test functions for tests, not their helpers")]
 
 use squall_interpose::{clock, entropy};
 use std::collections::hash_map::RandomState;

@@ -12,7 +12,7 @@ pub use real_tokio::fs::*;
 
 macro_rules! refused_inside_hosts {
     ($($name:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {$(
-        #[doc = concat!("As [`std::fs::", stringify!($name), "`].")]
+        #[doc = concat!("As `tokio::fs::", stringify!($name), "`.")]
         ///
         /// # Errors
         /// When the operating system fails it.

@@ -52,7 +52,7 @@ impl Handle {
         if gate::routed() { gate::spawn_with(future, |gated| self.0.spawn(gated)) } else { self.0.spawn(future) }
     }
 
-    /// Runs a closure that may block, as [`task::spawn_blocking`](crate::task::spawn_blocking) does.
+    /// Runs a closure that may block, as [`spawn_blocking`](crate::task::spawn_blocking) does.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, function: F) -> JoinHandle<R>
     where
@@ -133,7 +133,7 @@ impl Runtime {
         self.handle.spawn(future)
     }
 
-    /// Runs a closure that may block, as [`task::spawn_blocking`](crate::task::spawn_blocking) does.
+    /// Runs a closure that may block, as [`spawn_blocking`](crate::task::spawn_blocking) does.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, function: F) -> JoinHandle<R>
     where
@@ -208,7 +208,7 @@ impl LocalRuntime {
         }
     }
 
-    /// Runs a closure that may block, as [`task::spawn_blocking`](crate::task::spawn_blocking) does.
+    /// Runs a closure that may block, as [`spawn_blocking`](crate::task::spawn_blocking) does.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, function: F) -> JoinHandle<R>
     where

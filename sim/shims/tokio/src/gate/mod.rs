@@ -1,12 +1,12 @@
 //! The task registry through which one host among many on a single runtime is killed or frozen.
 //!
-//! Every future spawned inside a simulation is wrapped in [`Gated`] and belongs to an
+//! Every future spawned inside a simulation is wrapped in `Gated` and belongs to an
 //! *incarnation*: one life of one host, from boot to crash. Incarnation 0 is the harness itself,
 //! outside every host. The gate sets the current incarnation around each poll and each drop of a
 //! task's future, so a task that third-party code spawns deep inside a host belongs to that host.
 //!
 //! The state is that of the simulation's thread. A helper thread of `spawn_blocking` borrows it
-//! while the simulation waits for it (see [`lend`]), so nothing here is ever shared.
+//! while the simulation waits for it (see `lend`), so nothing here is ever shared.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
