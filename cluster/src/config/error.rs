@@ -99,16 +99,13 @@ impl Diagnostic for ConfigError {
         Some(&self.source)
     }
 
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        // A single problem's place is shown by the labels below.
-        (self.problems.len() > 1)
-            .then(|| Box::new(self.problems.iter().map(|problem| problem as &dyn Diagnostic)) as Box<_>)
-    }
-
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        match &self.problems[..] {
-            [problem] => problem.labels(),
-            _ => None,
-        }
+        // Of several problems, each place says which it is of those listed above.
+        let text =
+            |problem: &Problem| if self.problems.len() == 1 { "here".to_owned() } else { problem.message.clone() };
+        let label = move |problem: &Problem| {
+            miette::LabeledSpan::new_with_span(Some(text(problem)), SourceSpan::from(problem.span.clone()))
+        };
+        Some(Box::new(self.problems.iter().map(label)))
     }
 }

@@ -1,9 +1,11 @@
 //! `squall check`
 
-use super::common::{complain, prepare};
+use super::common::complain;
 use super::output;
+use crate::run::Prepared;
 use crate::scenario::load_all;
 use squall_reports::Exit;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Validate scenario files, and what they name, without running them.
@@ -20,17 +22,20 @@ pub(super) fn main(args: &Args) -> Exit {
         Err(errors) => return complain(&errors),
     };
     let count = scenarios.len();
-    let mut exit = Exit::Passed;
+    // Scenarios may share a node configuration, whose mistakes are told once.
+    let mut told = BTreeSet::new();
     for scenario in scenarios {
         for backend in scenario.backends.clone() {
-            if let Err(bad) = prepare(scenario.clone(), backend, Vec::new()) {
-                exit = exit.and(bad);
+            if let Err(error) = Prepared::new(scenario.clone(), backend, Vec::new())
+                && told.insert(error.to_string())
+            {
+                output::note(format_args!("{:?}", miette::Report::new(error)));
             }
         }
     }
-    if exit != Exit::Passed {
-        return exit;
+    if !told.is_empty() {
+        return Exit::Usage;
     }
     let are = if count == 1 { "scenario is" } else { "scenarios are" };
-    output::print_line(format_args!("{count} {are} fine")).err().unwrap_or(exit)
+    output::print_line(format_args!("{count} {are} fine")).err().unwrap_or(Exit::Passed)
 }
