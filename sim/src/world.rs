@@ -1,11 +1,14 @@
 //! The world: hosts with incarnations on one runtime, the faults that befall them, what they left.
 
+mod apply;
+mod handle;
+mod scope;
+
 use crate::engine::{self, try_with_net, with_net};
 use crate::entropy::{self, Subsystem};
 use crate::fault::Fault;
-use crate::net::{Closing, Fabric, HostId, Net, NetworkProfile, Provider};
+use crate::net::{Fabric, HostId, Net, NetworkProfile, Provider};
 use crate::record::{Keep, Recorder, Recording};
-use squall_interpose::{clock, guard};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::hash::Hash;
@@ -15,7 +18,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use tokio::gate;
 use tokio::runtime::{Builder, RngSeed};
-use tokio::task::JoinHandle;
 
 /// What a host runs; called at every boot. When it returns, the process has exited.
 pub type Program = Arc<dyn Fn(Boot) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -302,7 +304,7 @@ fn run_here<R, F: Future<Output = R>>(
     hosts: Vec<HostSpec>,
     main: impl FnOnce(World) -> F,
 ) -> Finished<R> {
-    enter_simulation(&config);
+    scope::enter(&config);
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -326,8 +328,8 @@ fn run_here<R, F: Future<Output = R>>(
         }
         main(world).await
     });
-    let facts = collect_facts();
-    leave_simulation();
+    let facts = scope::facts();
+    scope::leave();
     // Dropping it would run the destructors of everything that still lives in the world.
     std::mem::forget(runtime);
     let mut engine = engine::uninstall().expect("the engine was installed above");
@@ -338,68 +340,6 @@ fn run_here<R, F: Future<Output = R>>(
 
 fn address(number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(0x0a00_0000 + number)
-}
-
-fn enter_simulation(config: &WorldConfig) {
-    squall_interpose::entropy::seed(entropy::derive(config.seed, Subsystem::Processes));
-    clock::set_wall_offset(wall_offset_ns);
-    clock::start(config.epoch_ms);
-    squall_hook::set_helper_scope(|| {
-        let (entropy, clock) = (squall_interpose::entropy::inherit(), clock::inherit());
-        Box::new(move || {
-            entropy();
-            clock();
-        })
-    });
-    squall_hook::set_exemption(|work| guard::exempt(work));
-    gate::reset();
-    gate::set_poll_limit(config.poll_limit, config.on_livelock);
-    with_state(|s| *s = State { incarnations: vec![None], ..State::default() });
-    record_panics();
-    guard::arm();
-}
-
-/// Panics of simulated code belong to the run's record; all others are reported as before.
-fn record_panics() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let report = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| match current_host() {
-            Some(host) => {
-                let panicked =
-                    Panicked { at_ns: engine::now_ns_if_free(), host: Some(host), message: info.to_string() };
-                let _inside_state = STATE.try_with(|s| s.try_borrow_mut().map(|mut s| s.facts.panics.push(panicked)));
-            }
-            None => report(info),
-        }));
-    });
-}
-
-fn leave_simulation() {
-    guard::disarm();
-    for incarnation in with_state(|s| s.hosts.iter().filter_map(|h| h.running).collect::<Vec<_>>()) {
-        gate::kill(incarnation);
-    }
-    with_state(|s| s.incarnations.clear());
-    squall_hook::uninstall();
-    clock::stop();
-    squall_interpose::entropy::unseed();
-}
-
-fn collect_facts() -> Facts {
-    let refusals = guard::take_refusals();
-    let at_ns = now_ns();
-    with_state(|s| {
-        let mut facts = std::mem::take(&mut s.facts);
-        facts.polls_after_death = s.dead.iter().map(|(inc, polls)| gate::polls(*inc) - polls).sum();
-        facts.escaped_spawns = gate::escaped();
-        let down = (0..).map(HostId).zip(&s.hosts).filter(|(_, h)| h.running.is_none());
-        let open = |id| try_with_net(|net| net.open_sockets(id)).unwrap_or(0) as u64;
-        facts.sockets_after_death += down.map(|(id, _)| open(id)).sum::<u64>();
-        let refused = |what: &&str| Panicked { at_ns, host: None, message: format!("simulated code asked for {what}") };
-        facts.panics.extend(refusals.iter().map(refused));
-        facts
-    })
 }
 
 impl Host {
@@ -415,168 +355,3 @@ impl Host {
         }
     }
 }
-
-impl World {
-    /// The world of this thread, for a server's own callbacks.
-    #[must_use]
-    pub fn current() -> Self {
-        Self { _private: () }
-    }
-
-    /// All hosts, in order.
-    pub fn hosts(&self) -> impl Iterator<Item = HostId> + use<> {
-        (0..u32::try_from(with_state(|s| s.hosts.len())).unwrap_or(0)).map(HostId)
-    }
-
-    /// The host with this name.
-    #[must_use]
-    pub fn host(&self, name: &str) -> Option<HostId> {
-        with_net(|net| net.host_named(name))
-    }
-
-    /// A host's name.
-    #[must_use]
-    pub fn name(&self, host: HostId) -> String {
-        with_state(|s| s.hosts[host.index()].name.clone())
-    }
-
-    /// Which boot of the host runs, 0-based; `None` while it is down.
-    #[must_use]
-    pub fn incarnation(&self, host: HostId) -> Option<u32> {
-        with_state(|s| s.hosts[host.index()].running.map(|_| s.hosts[host.index()].boots - 1))
-    }
-
-    /// Whether the host is stopped as by SIGSTOP.
-    #[must_use]
-    pub fn is_paused(&self, host: HostId) -> bool {
-        with_state(|s| s.hosts[host.index()].paused)
-    }
-
-    /// Live tasks of the host.
-    #[must_use]
-    pub fn tasks(&self, host: HostId) -> usize {
-        with_state(|s| s.hosts[host.index()].running).map_or(0, gate::tasks)
-    }
-
-    /// Names the servers of this world to [`World::apply`].
-    pub fn set_control(&self, control: Box<dyn Control>) {
-        with_state(|s| s.control = Some(control));
-    }
-
-    /// Starts a host that is down; a running one goes on.
-    pub fn boot(&self, host: HostId) {
-        let incarnation = gate::new_incarnation();
-        let started = with_state(|s| {
-            s.incarnations.push(Some(host));
-            let h = &mut s.hosts[host.index()];
-            if h.running.is_some() {
-                return None;
-            }
-            h.running = Some(incarnation);
-            h.paused = false;
-            h.boots += 1;
-            Some((Arc::clone(&h.program), Boot { host, incarnation: h.boots - 1 }))
-        });
-        let Some((program, boot)) = started else { return };
-        with_net(|net| net.kernel(host).up = true);
-        self.live(host, boot.incarnation, LifeEvent::Booted);
-        let _scope = gate::enter(incarnation);
-        let _runs_until_killed = tokio::spawn(async move {
-            program(boot).await;
-            World::current().end(host, Closing::Orderly);
-        });
-    }
-
-    /// Ends the host's process. Returns whether there was one.
-    fn end(&self, host: HostId, closing: Closing) -> bool {
-        let Some(incarnation) = with_state(|s| s.hosts[host.index()].running.take()) else {
-            with_net(|net| net.close_all(host, closing));
-            return false;
-        };
-        gate::kill(incarnation);
-        let leaked = with_net(|net| {
-            net.close_all(host, closing);
-            net.open_sockets(host) as u64
-        });
-        let boot = with_state(|s| {
-            s.facts.sockets_after_death += leaked;
-            s.dead.push((incarnation, gate::polls(incarnation)));
-            s.hosts[host.index()].boots - 1
-        });
-        self.live(host, boot, LifeEvent::Died);
-        true
-    }
-
-    /// Ends the host's process as by SIGKILL.
-    pub fn kill(&self, host: HostId) -> bool {
-        self.end(host, Closing::Orderly)
-    }
-
-    fn live(&self, host: HostId, incarnation: u32, event: LifeEvent) {
-        let at_ns = with_net(|net| {
-            let text = || format!("{event:?} (incarnation {incarnation})").to_lowercase();
-            net.recorder.note(net.now_ns, Some(host), &(incarnation, event), text);
-            net.now_ns
-        });
-        with_state(|s| s.facts.lives.push(Life { at_ns, host, incarnation, event }));
-    }
-
-    /// Runs `work` as a task of the host. `None` while it is down; the handle ends with an error when it dies.
-    pub fn spawn<T: Send + 'static>(
-        &self,
-        host: HostId,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Option<JoinHandle<T>> {
-        let incarnation = with_state(|s| s.hosts[host.index()].running)?;
-        let _scope = gate::enter(incarnation);
-        Some(tokio::spawn(work))
-    }
-
-    /// Records something the harness did.
-    pub fn note(&self, host: Option<HostId>, what: &impl Hash, text: impl FnOnce() -> String) {
-        with_net(|net| net.recorder.note(net.now_ns, host, what, text));
-    }
-
-    /// Applies a fault. The number it returns asks [`World::effects`] how often it mattered.
-    ///
-    /// # Errors
-    /// When the fault names what this world does not have.
-    pub fn apply(&self, fault: &Fault) -> Result<usize, FaultError> {
-        let source = self.take_effect(fault)?;
-        self.note(None, &format!("{fault:?}"), || fault.to_string());
-        Ok(with_state(|s| {
-            s.effects.push(source);
-            s.effects.len() - 1
-        }))
-    }
-
-    /// From now on these faults have mattered as often as they have by now: they were undone.
-    fn freeze(&self, which: impl Fn(&EffectSource) -> bool) {
-        let matching = with_state(|s| (0..s.effects.len()).filter(|i| which(&s.effects[*i])).collect::<Vec<_>>());
-        for applied in matching {
-            let times = self.effects(applied);
-            with_state(|s| s.effects[applied] = EffectSource::Fixed(times));
-        }
-    }
-
-    /// How often the fault with this number has mattered so far: packets, polls, clock reads, connections.
-    #[must_use]
-    pub fn effects(&self, applied: usize) -> u64 {
-        with_state(|s| match &s.effects[applied] {
-            EffectSource::Fabric(fault) => with_net(|net| net.fabric.effects(*fault)),
-            EffectSource::Fixed(times) => *times,
-            EffectSource::Counter { count, .. } => count(),
-            EffectSource::Refused { incarnation, before } => gate::polls_refused(*incarnation) - before,
-            EffectSource::WallReads { host, before } => s.hosts[host.index()].wall_reads - before,
-        })
-    }
-
-    pub(crate) fn named(&self, name: &str) -> Result<HostId, FaultError> {
-        self.host(name).ok_or_else(|| {
-            let all: Vec<String> = with_state(|s| s.hosts.iter().map(|h| h.name.clone()).collect());
-            FaultError::NoSuchHost(name.to_owned(), all.join(", "))
-        })
-    }
-}
-
-mod apply;

@@ -91,6 +91,7 @@ impl Pool {
     /// An empty pool.
     #[must_use]
     pub fn new() -> Self {
+        know_the_processor();
         Self::default()
     }
 
@@ -194,6 +195,14 @@ impl Pool {
             }
         }
     }
+}
+
+/// Asks the processor for its features, which libraries keep once they know. In a virtual machine each such question is
+/// a trap, and every child would ask again.
+fn know_the_processor() {
+    #[cfg(target_arch = "x86_64")]
+    let _known_from_now_on = std::arch::is_x86_feature_detected!("avx2");
+    let _known_to_chacha = crate::entropy::fill(&mut [0; 64]);
 }
 
 /// The child's life: limits, the work, its result into the pipe, and no destructors.
