@@ -76,7 +76,13 @@ pub struct RunOutput {
 impl RunOutput {
     /// A run that ended without an answer: its process died or took too long.
     pub(crate) fn broken(spec: &RunSpec, check: &'static str, reason: String) -> Self {
-        let checks = vec![Check { name: check.to_owned(), verdict: Verdict::Fail, reason, evidence: Vec::new() }];
+        let verdict = Verdict::Fail;
+        Self::ended_early(spec, Check { name: check.to_owned(), verdict, reason, evidence: Vec::new() })
+    }
+
+    /// A run that was ended before its checkers could judge; `check` says why.
+    pub(crate) fn ended_early(spec: &RunSpec, check: Check) -> Self {
+        let checks = vec![check];
         let report = RunReport::new(
             spec.prepared.scenario.name.clone(),
             spec.seed,

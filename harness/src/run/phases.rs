@@ -3,7 +3,7 @@
 use super::cluster::{Cluster, hosts};
 use super::observe::RUNNING;
 use super::{RunOutput, RunSpec, timeline};
-use crate::checker::{self, Checker};
+use crate::checker::{self, Checker, NoLivelock};
 use crate::record::{AppliedFault, FinalState, Life, LifeEvent, Panic, RunRecord, WorldFacts};
 use crate::scenario::{CheckSpec, NetworkProfile as ScenarioNetwork};
 use crate::workload::{self, Ops};
@@ -68,7 +68,9 @@ fn network(profile: &ScenarioNetwork) -> NetworkProfile {
 fn livelocked() -> ! {
     let text = world::livelock_text();
     let spec = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let output = spec.map(|spec| RunOutput::broken(&spec, "no-livelock", text.clone()));
+    let world = WorldFacts { livelock: Some(text.clone()), ..WorldFacts::default() };
+    let check = NoLivelock.check(&RunRecord { world, ..RunRecord::default() });
+    let output = spec.map(|spec| RunOutput::ended_early(&spec, check));
     pool::finish_with(&output.map_or_else(|| text.into_bytes(), |output| super::batch::encode(&output)))
 }
 

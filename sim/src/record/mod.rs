@@ -15,8 +15,6 @@ pub enum Keep {
     /// The digest.
     #[default]
     Digest,
-    /// The digest after each event, to find the first that differs between two runs.
-    Steps,
     /// Every event in words.
     Everything,
 }
@@ -30,7 +28,6 @@ pub(crate) struct Recorder {
     keep: Keep,
     digest: u64,
     events: u64,
-    steps: Vec<u64>,
     trace: Vec<TraceEvent>,
 }
 
@@ -41,8 +38,6 @@ pub struct Recording {
     pub digest: u64,
     /// How many events there were.
     pub events: u64,
-    /// With [`Keep::Steps`]: the digest after each event.
-    pub steps: Vec<u64>,
     /// With [`Keep::Everything`]: the events.
     pub trace: Vec<TraceEvent>,
 }
@@ -55,15 +50,12 @@ fn mix(digest: u64, word: u64) -> u64 {
 
 impl Recorder {
     pub(crate) fn new(keep: Keep) -> Self {
-        Self { keep, digest: 0x5351_5541_4c4c, events: 0, steps: Vec::new(), trace: Vec::new() }
+        Self { keep, digest: 0x5351_5541_4c4c, events: 0, trace: Vec::new() }
     }
 
     fn step(&mut self, words: [u64; 4]) {
         self.digest = words.into_iter().fold(self.digest, mix);
         self.events += 1;
-        if self.keep == Keep::Steps {
-            self.steps.push(self.digest);
-        }
     }
 
     pub(crate) fn arrived(&mut self, at_ns: u64, ends: Ends, wire: Wire, payload: &[u8]) {
@@ -102,12 +94,7 @@ impl Recorder {
     }
 
     pub(crate) fn finish(&mut self) -> Recording {
-        Recording {
-            digest: self.digest,
-            events: self.events,
-            steps: std::mem::take(&mut self.steps),
-            trace: std::mem::take(&mut self.trace),
-        }
+        Recording { digest: self.digest, events: self.events, trace: std::mem::take(&mut self.trace) }
     }
 }
 
