@@ -74,7 +74,7 @@ impl WorldConfig {
             network: NetworkProfile::default(),
             keep: Keep::Digest,
             poll_limit: DEFAULT_POLL_LIMIT,
-            on_livelock: || panic!("{}", livelock_text()),
+            on_livelock: || panic!("time stood still while tasks kept running: {}", livelock_text()),
         }
     }
 }
@@ -231,17 +231,14 @@ pub fn note(what: &impl Hash, text: impl FnOnce() -> String) {
     try_with_net(|net| net.recorder.note(net.now_ns, host, what, text));
 }
 
-/// What stood still where, for the verdict on a livelocked run.
+/// When time stood still and who ran last, for the verdict on a livelocked run.
 #[must_use]
 pub fn livelock_text() -> String {
     let at_ns = try_with_net(|net| net.now_ns).unwrap_or(0);
     let host = current_host().map(|h| with_state(|s| s.hosts[h.index()].name.clone()));
     let seconds = at_ns / 1_000_000_000;
     let who = host.unwrap_or_else(|| "the harness".to_owned());
-    format!(
-        "tasks kept running at {seconds}.{:09} s without the clock moving, last one of {who}",
-        at_ns % 1_000_000_000
-    )
+    format!("at {seconds}.{:09} s, the last one of {who}", at_ns % 1_000_000_000)
 }
 
 /// The running world: a handle for the harness's own code, which belongs to no host. It names the world of the

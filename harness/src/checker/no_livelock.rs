@@ -25,7 +25,7 @@ impl Checker for NoLivelock {
             None => text::pass(NAME, format!("time moved on until the end at {}", Seconds(record.end_ns))),
             Some(what) => {
                 let mut evidence = Evidence::default();
-                evidence.note(record.end_ns, format_args!("time stood still: {what}"));
+                evidence.note(record.end_ns, "the run was ended here: its tasks would have gone on for ever");
                 let reason = format!("time stood still while tasks kept running: {what}");
                 text::fail(NAME, reason, evidence)
             }

@@ -69,7 +69,8 @@ fn livelocked() -> ! {
     let text = world::livelock_text();
     let spec = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
     let world = WorldFacts { livelock: Some(text.clone()), ..WorldFacts::default() };
-    let check = NoLivelock.check(&RunRecord { world, ..RunRecord::default() });
+    let record = RunRecord { world, end_ns: squall_sim::now_ns(), ..RunRecord::default() };
+    let check = NoLivelock.check(&record);
     let output = spec.map(|spec| RunOutput::ended_early(&spec, check));
     pool::finish_with(&output.map_or_else(|| text.into_bytes(), |output| super::batch::encode(&output)))
 }

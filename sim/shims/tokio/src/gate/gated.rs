@@ -69,12 +69,13 @@ impl<F: Future> Future for Gated<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        count_poll();
         let this = self.get_mut();
+        let _inside = enter(this.incarnation);
+        // Inside, so that a run that ends here can name the host.
+        count_poll();
         if !this.admit(cx) {
             return Poll::Pending;
         }
-        let _inside = enter(this.incarnation);
         match &mut this.future {
             Some(future) => future.as_mut().poll(cx),
             None => Poll::Pending,
