@@ -68,7 +68,7 @@ tombstone-retention = "2d"
 fn nats(config: &NodeConfig) -> &NatsConfig {
     match &config.cluster.coordinator {
         Some(CoordinatorConfig::Nats { nats, .. }) => nats,
-        None => panic!("no coordinator"),
+        other => panic!("not NATS: {other:?}"),
     }
 }
 

@@ -7,9 +7,8 @@
 //! | `cluster.roles.{purge.stores, purge.accounts, acme.renew, metrics.calculate, metrics.push}` | no nodes; lists of node ids |
 //! | `server.hostname` | none |
 //! | `storage.data` | the only `postgresql` store, if there is one: where the metadata lives |
-//! | `store."NAME".type` | required: `nats` or `postgresql` |
-//! | `store."NAME".*` of type `nats` | see [`NatsConfig`] |
-//! | `store."NAME".*` of type `postgresql` | see [`PostgresConfig`] |
+//! | `store."NAME".type` | required: `zenoh`, `nats`, `kafka`, `redis` or `postgresql` |
+//! | `store."NAME".*` | see [`ZenohConfig`], [`NatsConfig`], [`KafkaConfig`], [`RedisConfig`] and [`PostgresConfig`] |
 //! | `blocklist.*` | see [`BlocklistConfig`] |
 //!
 //! Durations are a number and a unit: `500ms`, `60s`, `10m`, `1h`, `1d`.
@@ -22,4 +21,4 @@ mod store;
 
 pub use error::{ConfigError, Problem};
 pub use node::{BlocklistConfig, ClusterConfig, CoordinatorConfig, NodeConfig, RolesConfig, ServerConfig};
-pub use store::{Login, MaxReconnects, NatsConfig, PostgresConfig};
+pub use store::{KafkaConfig, Login, MaxReconnects, NatsConfig, PostgresConfig, RedisConfig, ZenohConfig};

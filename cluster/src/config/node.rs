@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, Problem};
 use super::reader::{Document, Table, nearest};
-use super::store::{NatsConfig, PostgresConfig};
+use super::store::{KafkaConfig, NatsConfig, PostgresConfig, RedisConfig, ZenohConfig};
 use crate::ids::NodeId;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,13 @@ pub struct ClusterConfig {
 /// The section that `cluster.coordinator` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CoordinatorConfig {
+    /// `type = "zenoh"`.
+    Zenoh {
+        /// The section's name.
+        name: String,
+        /// Its content.
+        zenoh: ZenohConfig,
+    },
     /// `type = "nats"`.
     Nats {
         /// The section's name.
@@ -46,6 +53,44 @@ pub enum CoordinatorConfig {
         /// Its content.
         nats: NatsConfig,
     },
+    /// `type = "kafka"`.
+    Kafka {
+        /// The section's name.
+        name: String,
+        /// Its content.
+        kafka: KafkaConfig,
+    },
+    /// `type = "redis"`.
+    Redis {
+        /// The section's name.
+        name: String,
+        /// Its content.
+        redis: RedisConfig,
+    },
+}
+
+impl CoordinatorConfig {
+    /// The section's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Zenoh { name, .. }
+            | Self::Nats { name, .. }
+            | Self::Kafka { name, .. }
+            | Self::Redis { name, .. } => name,
+        }
+    }
+
+    /// The value of its `type`, which is also the feature that builds it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Zenoh { .. } => "zenoh",
+            Self::Nats { .. } => "nats",
+            Self::Kafka { .. } => "kafka",
+            Self::Redis { .. } => "redis",
+        }
+    }
 }
 
 /// `[cluster.roles]`: the nodes that may do each maintenance task.
@@ -138,22 +183,28 @@ fn read(top: &Table<'_, '_>) -> NodeConfig {
 }
 
 enum StoreSection {
+    Zenoh(ZenohConfig),
     Nats(NatsConfig),
+    Kafka(KafkaConfig),
+    Redis(RedisConfig),
     Postgres(PostgresConfig),
     /// Of an unknown type, which has been complained about.
     Unknown,
 }
 
 fn stores<'d>(table: &Table<'d, '_>) -> BTreeMap<&'d str, StoreSection> {
-    const TYPES: [&str; 2] = ["nats", "postgresql"];
+    const TYPES: [&str; 5] = ["zenoh", "nats", "kafka", "redis", "postgresql"];
     let mut stores = BTreeMap::new();
     for (name, table) in table.tables() {
         let section = match table.required("type").as_str() {
+            "zenoh" => StoreSection::Zenoh(ZenohConfig::read(&table)),
             "nats" => StoreSection::Nats(NatsConfig::read(&table)),
+            "kafka" => StoreSection::Kafka(KafkaConfig::read(&table)),
+            "redis" => StoreSection::Redis(RedisConfig::read(&table)),
             "postgresql" => StoreSection::Postgres(PostgresConfig::read(&table)),
             "" => StoreSection::Unknown,
             other => {
-                let help = nearest(other, TYPES).unwrap_or_else(|| format!("this build knows {}", TYPES.join(" and ")));
+                let help = nearest(other, TYPES).unwrap_or_else(|| format!("expected one of: {}", TYPES.join(", ")));
                 table.refuse("type", &format!("is not known: {other:?}"), &help);
                 StoreSection::Unknown
             }
@@ -184,12 +235,15 @@ fn node_id(number: u64) -> Option<NodeId> {
 fn coordinator(table: &Table<'_, '_>, stores: &BTreeMap<&str, StoreSection>) -> Option<CoordinatorConfig> {
     let name = table.string("coordinator")?;
     match stores.get(name.as_str()) {
+        Some(StoreSection::Zenoh(zenoh)) => Some(CoordinatorConfig::Zenoh { name, zenoh: zenoh.clone() }),
         Some(StoreSection::Nats(nats)) => Some(CoordinatorConfig::Nats { name, nats: nats.clone() }),
+        Some(StoreSection::Kafka(kafka)) => Some(CoordinatorConfig::Kafka { name, kafka: kafka.clone() }),
+        Some(StoreSection::Redis(redis)) => Some(CoordinatorConfig::Redis { name, redis: redis.clone() }),
         Some(StoreSection::Postgres(_)) => {
             table.refuse(
                 "coordinator",
                 &format!("{name:?} is a PostgreSQL store, which cannot coordinate"),
-                "name a store of type \"nats\"",
+                "name a store of type \"zenoh\", \"nats\", \"kafka\" or \"redis\"",
             );
             None
         }

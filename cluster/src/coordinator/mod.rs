@@ -3,8 +3,14 @@
 //! A backend owns its client and recovers from whatever that client does not. It tells a [`Listener`] what happens, in order;
 //! what that means for the lists is decided elsewhere.
 
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "zenoh")]
+mod zenoh;
 
 use crate::config::CoordinatorConfig;
 use crate::entropy::NodeRng;
@@ -88,19 +94,24 @@ pub fn start(
     listener: Arc<dyn Listener>,
     rng: NodeRng,
 ) -> Result<Arc<dyn Coordinator>, CoordinatorError> {
-    match config {
+    let started: Result<Arc<dyn Coordinator>, String> = match config {
+        #[cfg(feature = "zenoh")]
+        CoordinatorConfig::Zenoh { zenoh, .. } => zenoh::Zenoh::start(zenoh, listener, rng).map(shared),
         #[cfg(feature = "nats")]
-        CoordinatorConfig::Nats { name, nats } => match nats::Nats::start(nats, listener, rng) {
-            Ok(nats) => Ok(Arc::new(nats)),
-            Err(reason) => Err(CoordinatorError { name: name.clone(), reason }),
-        },
-        #[cfg(not(feature = "nats"))]
-        CoordinatorConfig::Nats { name, .. } => {
+        CoordinatorConfig::Nats { nats, .. } => nats::Nats::start(nats, listener, rng).map(shared),
+        #[cfg(feature = "kafka")]
+        CoordinatorConfig::Kafka { kafka, .. } => kafka::Kafka::start(kafka, listener, rng).map(shared),
+        #[cfg(feature = "redis")]
+        CoordinatorConfig::Redis { redis, .. } => redis::Redis::start(redis, listener, rng).map(shared),
+        #[cfg(not(all(feature = "zenoh", feature = "nats", feature = "kafka", feature = "redis")))]
+        other => {
             let _ = (listener, rng);
-            Err(CoordinatorError {
-                name: name.clone(),
-                reason: "this build has no NATS; build with the feature `nats`".into(),
-            })
+            Err(format!("this build has no {0}; build with the feature `{0}`", other.kind()))
         }
-    }
+    };
+    started.map_err(|reason| CoordinatorError { name: config.name().to_owned(), reason })
+}
+
+fn shared<C: Coordinator + 'static>(coordinator: C) -> Arc<dyn Coordinator> {
+    Arc::new(coordinator)
 }

@@ -1,25 +1,11 @@
-//! The `[store."NAME"]` sections.
+//! `type = "nats"`.
 
-use super::reader::Table;
+use super::super::reader::Table;
+use super::{Login, is_empty_list, login};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 const MAX_CAPACITY: u64 = 1 << 24;
-
-/// A user and the password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// The user.
-    pub user: String,
-    /// The password.
-    pub password: String,
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
-    }
-}
 
 /// How often the NATS client reconnects before the node builds a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +74,7 @@ impl std::fmt::Debug for NatsConfig {
 }
 
 impl NatsConfig {
-    pub(super) fn read(table: &Table<'_, '_>) -> Self {
+    pub(in crate::config) fn read(table: &Table<'_, '_>) -> Self {
         table.missing("address");
         let address = table.items("address", "text such as \"nats1:4222\"", |value| {
             value.as_str().filter(|text| is_address(text)).map(str::to_owned)
@@ -134,10 +120,6 @@ impl NatsConfig {
     }
 }
 
-fn is_empty_list(value: &toml::Spanned<toml::de::DeValue<'_>>) -> bool {
-    value.get_ref().as_array().is_some_and(|list| list.is_empty())
-}
-
 #[cfg(feature = "nats")]
 fn is_address(text: &str) -> bool {
     !text.is_empty() && text.parse::<async_nats::ServerAddr>().is_ok()
@@ -146,87 +128,4 @@ fn is_address(text: &str) -> bool {
 #[cfg(not(feature = "nats"))]
 fn is_address(text: &str) -> bool {
     !text.is_empty()
-}
-
-/// `user` and `password`: both or neither.
-fn login(table: &Table<'_, '_>) -> Option<Login> {
-    match (table.string("user"), table.string("password")) {
-        (Some(user), Some(password)) => Some(Login { user, password }),
-        (Some(_), None) => {
-            table.refuse("user", "has no `password`", "add the password, or drop both");
-            None
-        }
-        (None, Some(_)) => {
-            table.refuse("password", "has no `user`", "add the user, or drop both");
-            None
-        }
-        (None, None) => None,
-    }
-}
-
-/// A PostgreSQL server, `type = "postgresql"`: where the metadata lives.
-///
-/// | key | default |
-/// |---|---|
-/// | `host` | required: a name, or a list to try in order; of several, the first that accepts writes is used |
-/// | `port` | 5432 |
-/// | `user`, `database` | required |
-/// | `password` | none |
-/// | `timeout.connect` | `5s`, for each host |
-/// | `timeout.statement` | `2s`; after that the outcome counts as unknown and a new connection is made |
-#[derive(Clone, PartialEq, Eq)]
-pub struct PostgresConfig {
-    /// Hosts, tried in order.
-    pub hosts: Vec<String>,
-    /// Port of all of them.
-    pub port: u16,
-    /// The role.
-    pub user: String,
-    /// Its password.
-    pub password: Option<String>,
-    /// The database.
-    pub database: String,
-    /// Longest time to connect to one host.
-    pub connect_timeout: Duration,
-    /// Longest time for one statement.
-    pub statement_timeout: Duration,
-}
-
-impl std::fmt::Debug for PostgresConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Logs must not carry the password.
-        f.debug_struct("PostgresConfig")
-            .field("hosts", &self.hosts)
-            .field("port", &self.port)
-            .field("user", &self.user)
-            .field("database", &self.database)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("statement_timeout", &self.statement_timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-impl PostgresConfig {
-    pub(super) fn read(table: &Table<'_, '_>) -> Self {
-        table.missing("host");
-        let hosts = table.strings("host");
-        if hosts.is_empty() && table.get("host").is_some_and(is_empty_list) {
-            table.refuse("host", "is empty", "name at least one host");
-        }
-        let timeout = table.table("timeout");
-        let config = Self {
-            hosts,
-            port: table
-                .integer("port", 1..=u64::from(u16::MAX))
-                .and_then(|port| u16::try_from(port).ok())
-                .unwrap_or(5432),
-            user: table.required("user"),
-            password: table.string("password"),
-            database: table.required("database"),
-            connect_timeout: timeout.positive("connect", Duration::from_secs(5)),
-            statement_timeout: timeout.positive("statement", Duration::from_secs(2)),
-        };
-        timeout.finish();
-        config
-    }
 }

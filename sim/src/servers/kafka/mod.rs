@@ -1,0 +1,1 @@
+//! A Kafka broker, as far as `rskafka` uses one.

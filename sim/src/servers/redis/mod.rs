@@ -1,0 +1,1 @@
+//! A Redis server, as far as the `redis` crate uses one.
