@@ -34,11 +34,15 @@ pub enum Defect {
     TaskPerResync,
     /// The publisher asks again at once, without waiting, while the link is down.
     SpinWhileDisconnected,
+    /// Each batch is published twice, under one number.
+    DuplicatePublish,
+    /// Every tenth message of each publisher is dropped before anybody sees it.
+    DropReceived,
 }
 
 impl Defect {
     /// All of them, in catalogue order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::NoResync,
         Self::DropBatchOnPublishError,
         Self::EchoSuppressionByNodeId,
@@ -52,6 +56,8 @@ impl Defect {
         Self::PanicOnStoreError,
         Self::TaskPerResync,
         Self::SpinWhileDisconnected,
+        Self::DuplicatePublish,
+        Self::DropReceived,
     ];
 
     /// Its name in scenarios and on the command line.
@@ -71,6 +77,8 @@ impl Defect {
             Self::PanicOnStoreError => "panic-on-store-error",
             Self::TaskPerResync => "task-per-resync",
             Self::SpinWhileDisconnected => "spin-while-disconnected",
+            Self::DuplicatePublish => "duplicate-publish",
+            Self::DropReceived => "drop-received",
         }
     }
 
@@ -91,6 +99,8 @@ impl Defect {
             Self::PanicOnStoreError => "a store write that fails is unwrapped",
             Self::TaskPerResync => "each resync leaves a task behind that never ends",
             Self::SpinWhileDisconnected => "the publisher spins while the link is down",
+            Self::DuplicatePublish => "each batch is published twice under one number",
+            Self::DropReceived => "every tenth message of a publisher is dropped on arrival",
         }
     }
 
@@ -113,6 +123,8 @@ impl Defect {
             Self::PanicOnStoreError => "an unwrap that no test had reached",
             Self::TaskPerResync => "a watcher that is spawned for each connection and never joined",
             Self::SpinWhileDisconnected => "a retry loop whose back-off was forgotten",
+            Self::DuplicatePublish => "a retry that does not wait for the outcome of the first try",
+            Self::DropReceived => "Stalwart 0.12 to 0.16.14: bursts lost between two subscriptions",
         }
     }
 
@@ -132,6 +144,7 @@ impl Defect {
             Self::PanicOnStoreError => "no-panic",
             Self::TaskPerResync => "no-leaked-task",
             Self::SpinWhileDisconnected => "no-livelock",
+            Self::DuplicatePublish | Self::DropReceived => "delivery",
         }
     }
 

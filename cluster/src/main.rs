@@ -112,9 +112,12 @@ impl Observer for Log {
                 Ok(changed) => tracing::info!(?reason, changed, "resync finished"),
                 Err(error) => tracing::warn!(?reason, %error, "resync failed"),
             },
-            NodeEvent::Published { entries } => tracing::debug!(entries, "published"),
-            NodeEvent::PublishFailed { entries, error } => {
-                tracing::warn!(entries, %error, "publishing failed, will be tried again");
+            NodeEvent::Published { message, entries, after } => {
+                tracing::debug!(sequence = message.sequence, entries, ?after, "published");
+            }
+            NodeEvent::PublishFailed { message, entries, error, unknown } => {
+                let sequence = message.sequence;
+                tracing::warn!(sequence, entries, %error, unknown, "publishing failed, will be tried again");
             }
             NodeEvent::Stored { entries, after } => tracing::debug!(entries, ?after, "stored"),
             NodeEvent::StoreFailed { error, unknown } => {

@@ -1,6 +1,7 @@
 //! What a node tells whoever watches it: metrics and logs in the daemon, the history in a simulation.
 
 use crate::blocklist::Entry;
+use crate::ids::Incarnation;
 use std::time::Duration;
 
 /// How a node came to know a version of an entry.
@@ -46,8 +47,19 @@ pub enum Link {
     LameDuck,
     /// Local queue full: messages were dropped.
     SlowConsumer,
+    /// Messages were missed although the connection held.
+    Missed,
     /// The client gave up; the adapter builds a new one.
     Rebuilt,
+}
+
+/// Names a message that takes a number of its own: digests do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Message {
+    /// The boot of the process that published it.
+    pub publisher: Incarnation,
+    /// Its place among the messages of that publisher, from 1.
+    pub sequence: u64,
 }
 
 /// Something that happened inside a node.
@@ -80,15 +92,23 @@ pub enum NodeEvent {
     },
     /// A batch was handed to the coordinator client.
     Published {
+        /// The message it went in.
+        message: Message,
         /// Entries in it.
         entries: usize,
+        /// Since it was first offered to the client.
+        after: Duration,
     },
-    /// Publishing failed; the batch is kept for another try.
+    /// Publishing failed; the batch is kept for another try, under the same number.
     PublishFailed {
+        /// The message it was to go in.
+        message: Message,
         /// Entries in it.
         entries: usize,
         /// The client's error.
         error: String,
+        /// Whether peers may get the message nevertheless.
+        unknown: bool,
     },
     /// Entries became durable in the store.
     Stored {
@@ -110,6 +130,12 @@ pub enum NodeEvent {
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn observe(&self, event: NodeEvent);
+
+    /// A peer's message arrived, possibly not for the first time. Called for each one, so it must be quick; most observers do
+    /// not care.
+    fn received(&self, message: Message) {
+        let _ = message;
+    }
 }
 
 /// Ignores everything.

@@ -3,7 +3,7 @@
 //! The file is JSON, made to be read and edited by people: the plan may be changed on purpose (see [`Trust`]), anything
 //! else that changed on the way is found by a checksum.
 
-use crate::scenario::{Backend, Found, Resource, Resources, Scenario, ScenarioError, parse};
+use crate::scenario::{Backend, Found, NodeConfigText, Resource, Resources, Scenario, ScenarioError, parse};
 use serde::{Deserialize, Serialize};
 use squall_reports::{Check, Digest, ReportError, write_atomically};
 use squall_sim::fault::PlannedFault;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The format that this build writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// No failure file is longer.
 const FILE_BYTES_MAX: u64 = 256 << 20;
@@ -52,8 +52,8 @@ pub struct RecordedScenario {
     pub text: String,
     /// The network profile that it names.
     pub network: Option<RecordedFile>,
-    /// The node configuration that it names.
-    pub config: Option<RecordedFile>,
+    /// The node configurations that it names.
+    pub configs: Vec<RecordedFile>,
 }
 
 /// A file that a scenario names.
@@ -147,11 +147,12 @@ impl RecordedScenario {
     #[must_use]
     pub fn of(scenario: &Scenario) -> Self {
         let network = scenario.network.name.clone().zip(scenario.network.text.clone());
+        let recorded = |config: &NodeConfigText| RecordedFile { name: config.path.clone(), text: config.text.clone() };
         Self {
             name: scenario.name.clone(),
             text: scenario.text.clone(),
             network: network.map(|(name, text)| RecordedFile { name, text }),
-            config: scenario.config.clone().map(|config| RecordedFile { name: config.path, text: config.text }),
+            configs: scenario.configs.files().map(recorded).collect(),
         }
     }
 
@@ -167,12 +168,12 @@ impl RecordedScenario {
 impl Resources for RecordedScenario {
     fn read(&self, kind: Resource, name: &str) -> Result<Found, String> {
         let (recorded, file) = match kind {
-            Resource::Profile => (&self.network, format!("profiles/{name}.toml")),
-            Resource::Config => (&self.config, name.to_owned()),
+            Resource::Profile => (self.network.as_slice(), format!("profiles/{name}.toml")),
+            Resource::Config => (self.configs.as_slice(), name.to_owned()),
         };
         recorded
-            .as_ref()
-            .filter(|recorded| recorded.name == name)
+            .iter()
+            .find(|recorded| recorded.name == name)
             .map(|recorded| Found { file, text: recorded.text.clone() })
             .ok_or_else(|| "the failure file does not hold it".to_owned())
     }

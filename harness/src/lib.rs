@@ -21,15 +21,19 @@
 //! | [`run`] | one run, and many in forked children |
 //! | [`record`] | what a run leaves behind |
 //! | [`checker`] | what is concluded from it |
+//! | [`compare`] | what makes runs on several backends comparable |
 //! | [`failure`] | failure files |
+//! | `serve` | the simulated servers on real ports |
 //! | [`cli`] | the binary `squall`, one file per subcommand |
 
 mod build;
 pub mod checker;
 pub mod cli;
+pub mod compare;
 pub mod failure;
 pub mod nemesis;
 pub mod record;
 pub mod run;
 pub mod scenario;
+mod serve;
 mod workload;

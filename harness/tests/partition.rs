@@ -60,9 +60,9 @@ fn the_real_client_pings_disconnects_backs_off_reconnects_and_resubscribes() {
     let chaos_s = trace.iter().find(|line| line.text.contains("chaos begins")).unwrap().at_s;
     let (cut_s, heal_s, end_s) = (chaos_s + 10.0, chaos_s + 40.0, f64::MAX);
 
-    let pings = times(&trace, 0.0, cut_s, &["nats-1:4222 data", "\"PING"]);
+    let pings = times(&trace, 0.0, cut_s, &["nats1:4222 data", "\"PING"]);
     assert!(!pings.is_empty(), "the client's own pings before the cut");
-    let lost = times(&trace, cut_s, heal_s, &["nats-1:4222 data (cut)"]);
+    let lost = times(&trace, cut_s, heal_s, &["nats1:4222 data (cut)"]);
     assert!(lost.len() >= 3, "the same segment again and again: {lost:?}");
     let gaps: Vec<f64> = lost.windows(2).map(|pair| pair[1] - pair[0]).take(3).collect();
     assert!(gaps.windows(2).all(|pair| pair[1] > pair[0] * 1.9), "retransmissions back off: {gaps:?}");
@@ -70,13 +70,13 @@ fn the_real_client_pings_disconnects_backs_off_reconnects_and_resubscribes() {
     let disconnected = times(&trace, cut_s, heal_s, &["coordinator link: disconnected"]);
     assert_eq!(disconnected.len(), 1, "two pings unanswered");
     assert!((5.0..20.0).contains(&(disconnected[0] - cut_s)), "{disconnected:?}");
-    let attempts = times(&trace, disconnected[0], heal_s, &["nats-1:4222 syn (cut)"]);
+    let attempts = times(&trace, disconnected[0], heal_s, &["nats1:4222 syn (cut)"]);
     assert!(attempts.len() >= 4, "reconnects are tried: {attempts:?}");
 
     let connected = times(&trace, heal_s, end_s, &["coordinator link: connected"]);
     assert_eq!(connected.len(), 1, "back once");
     assert!(connected[0] - heal_s < 10.0, "{connected:?}");
-    let subscribed = times(&trace, heal_s, end_s, &["nats-1:4222 data", "SUB squall.cluster"]);
+    let subscribed = times(&trace, heal_s, end_s, &["nats1:4222 data", "SUB squall.cluster"]);
     assert_eq!(subscribed.len(), 1, "and subscribed again");
     assert!(!times(&trace, subscribed[0], end_s, &["resync done (Reconnected)"]).is_empty(), "what was missed is read");
 }

@@ -67,7 +67,7 @@ fn the_scenario_comes_back_without_the_files_it_came_from() {
     let scenario = read(&path, Trust::Untouched).unwrap().scenario.load().unwrap();
     assert_eq!(scenario.name, "fast/kill");
     assert_eq!(scenario.network.name.as_deref(), Some("odd"));
-    assert_eq!(scenario.config.unwrap().text, "[cluster]\nnode-id = 1\n");
+    assert_eq!(scenario.configs.files().next().unwrap().text, "[cluster]\nnode-id = 1\n");
 }
 
 #[test]

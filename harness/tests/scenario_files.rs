@@ -54,7 +54,7 @@ fn the_documented_example_loads() {
     assert_eq!(scenario.backends, [Backend::Nats]);
     assert_eq!((scenario.node_id(5), scenario.node_id(4)), (3, 4));
     assert_eq!((scenario.skew_ns(5), scenario.skew_ns(4)), (-250_000_000, 0));
-    assert_eq!(scenario.config.unwrap().path, "configs/nats-documented.toml");
+    assert_eq!(scenario.configs.of(Backend::Nats).unwrap().path, "configs/nats-documented.toml");
     assert!(scenario.network.text.is_some());
     let [WorkloadSpec::BlockIps(blocks)] = scenario.workloads.as_slice() else { panic!("{:?}", scenario.workloads) };
     assert_eq!((blocks.rate_per_s, blocks.expiry), (2.0, Some(Duration::from_secs(600))));
@@ -131,7 +131,15 @@ const MISTAKES: &[(&str, &str)] = &[
 /// The same below [`BASE`].
 const MISTAKES_BELOW: &[(&str, &str)] = &[
     ("unknown backend", "backends = [\"natz\"]"),
-    ("backend not in this build", "backends = [\"nats\", \"kafka\"]"),
+    (
+        "backend without its configuration",
+        "backends = [\"nats\", \"kafka\"]\nconfig = { nats = \"configs/nats-documented.toml\" }",
+    ),
+    ("configurations of no backend", "config = {}"),
+    ("configuration of an unknown backend", "config = { natz = \"configs/nats-documented.toml\" }"),
+    ("configuration of a wrong type", "config = 3"),
+    ("no brokers", "brokers = 0"),
+    ("too many brokers", "brokers = 100"),
     ("backend twice", "backends = [\"nats\", \"nats\"]"),
     ("no backend", "backends = []"),
     ("unknown profile", "network = \"lam\""),

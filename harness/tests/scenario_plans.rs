@@ -225,7 +225,7 @@ proptest! {
 #[test]
 fn a_side_loses_all_others_and_keeps_itself() {
     let plan = plan(5, "[[fault]]\nat = \"10s\"\npartition = { side = [1, 2], heal-after = \"5s\" }\n", 1);
-    let others = ["node-3", "node-4", "node-5", "nats-1", "store"].map(str::to_owned).to_vec();
+    let others = ["node-3", "node-4", "node-5", "nats1", "store"].map(str::to_owned).to_vec();
     let side = vec!["node-1".to_owned(), "node-2".to_owned()];
     assert_eq!(plan[0].fault, Fault::Cut { from: side.clone(), to: others.clone() });
     assert_eq!(plan[1].fault, Fault::Cut { from: others.clone(), to: side.clone() });
@@ -237,7 +237,7 @@ fn a_side_loses_all_others_and_keeps_itself() {
 fn what_the_side_is_cut_from_and_which_way_can_be_narrowed() {
     let plan =
         plan(5, "[[fault]]\nat = \"1s\"\npartition = { side = [4], from = \"brokers\", direction = \"inbound\" }\n", 1);
-    assert_eq!(plan[0].fault, Fault::Cut { from: vec!["nats-1".to_owned()], to: vec!["node-4".to_owned()] });
+    assert_eq!(plan[0].fault, Fault::Cut { from: vec!["nats1".to_owned()], to: vec!["node-4".to_owned()] });
     assert_eq!((plan.len(), plan[1].at_ns), (2, RUN_S * 1_000_000_000), "it heals at the end of the run");
 }
 

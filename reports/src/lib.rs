@@ -20,10 +20,12 @@
 //! | `lines` | [`JsonLines`]: one object per line, flushed as runs finish |
 //! | `summary` | [`Summary`]: the table and the list of failures on a terminal |
 //! | `junit` | [`JunitWriter`]: the same for a CI server |
+//! | [`compare`] | backends side by side: table, JSON object and HTML page |
 //! | `exit` | [`Exit`]: what the process says to its caller |
 //! | `atomic` | files that are there completely or not at all |
 
 mod atomic;
+pub mod compare;
 mod error;
 mod exit;
 mod junit;
@@ -41,7 +43,7 @@ pub use exit::Exit;
 pub use junit::JunitWriter;
 pub use lines::JsonLines;
 pub use merge::worst;
-pub use reproduce::{replay_line, run_line};
+pub use reproduce::{compare_line, replay_line, run_line};
 pub use run::{Digest, FanOut, RunReport};
 pub use style::Colour;
 pub use summary::{FAILURES_LISTED, Summary};

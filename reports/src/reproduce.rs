@@ -1,7 +1,8 @@
 //! The one line that reproduces a run, ready to be pasted into a shell.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 /// The command that runs one scenario file again with one seed and backend.
 #[must_use]
@@ -13,6 +14,14 @@ pub fn run_line(scenario: &Path, seed: u64, backend: &str) -> String {
 #[must_use]
 pub fn replay_line(failure: &Path) -> String {
     format!("squall replay {}", quoted(&failure.to_string_lossy()))
+}
+
+/// The command that compares backends again.
+#[must_use]
+pub fn compare_line(paths: &[PathBuf], seeds: &Range<u64>, backends: &[String]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| quoted(&path.to_string_lossy()).into_owned()).collect();
+    let (from, to) = (seeds.start, seeds.end);
+    format!("squall compare {} --seeds {from}..{to} --backends {}", paths.join(" "), backends.join(","))
 }
 
 /// The text as one word of a POSIX shell.
@@ -35,6 +44,15 @@ mod tests {
         assert_eq!(
             run_line(Path::new("scenarios/fast/cut.toml"), 42, "nats"),
             "squall run scenarios/fast/cut.toml --seed 42 --backend nats"
+        );
+    }
+
+    #[test]
+    fn a_comparison_names_its_paths_seeds_and_backends() {
+        let backends = ["nats", "redis"].map(str::to_owned);
+        assert_eq!(
+            compare_line(&["scenarios/fast".into(), "my own.toml".into()], &(0..10), &backends),
+            "squall compare scenarios/fast 'my own.toml' --seeds 0..10 --backends nats,redis"
         );
     }
 

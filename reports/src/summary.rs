@@ -252,7 +252,7 @@ fn speed(sim_ms: u64, wall_ms: u64) -> String {
 }
 
 /// Thousands apart: `12,345`.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A host by its name in the world, such as `node-3`, `nats-1` or `store`.
+/// A host by its name in the world, such as `node-3`, `nats1` or `store`.
 pub type HostName = String;
 
 /// One thing that happens to the world at one instant.

@@ -49,7 +49,7 @@ pub mod record;
 pub mod servers;
 pub mod world;
 
-pub use net::{HostId, Latency, NetworkProfile};
+pub use net::{HostCosts, HostId, Latency, NetworkProfile};
 pub use record::{Keep, Recording};
 pub use world::{Boot, HostSpec, Program, World, WorldConfig, current_host, note, now_ns, run};
 

@@ -2,14 +2,16 @@
 
 mod apply;
 mod handle;
+mod helper;
 mod scope;
 
 use crate::engine::{self, try_with_net, with_net};
 use crate::entropy::{self, Subsystem};
 use crate::fault::Fault;
-use crate::net::{Fabric, HostId, Net, NetworkProfile, Provider};
+use crate::net::{Fabric, HostCosts, HostId, Net, NetworkProfile, Processors, Provider};
 use crate::record::{Keep, Recorder, Recording};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::hash::Hash;
 use std::net::Ipv4Addr;
@@ -42,7 +44,7 @@ pub struct HostSpec {
 }
 
 /// What a world is made from, besides its hosts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct WorldConfig {
     /// Decides everything that is random.
     pub seed: u64,
@@ -50,6 +52,8 @@ pub struct WorldConfig {
     pub epoch_ms: u64,
     /// How links behave while no fault is on.
     pub network: NetworkProfile,
+    /// What packets cost hosts, by name; of the others nothing.
+    pub costs: BTreeMap<String, HostCosts>,
     /// How much of the run to keep.
     pub keep: Keep,
     /// Task polls at one instant after which the world counts as livelocked.
@@ -72,6 +76,7 @@ impl WorldConfig {
             seed,
             epoch_ms: 1_750_000_000_000,
             network: NetworkProfile::default(),
+            costs: BTreeMap::new(),
             keep: Keep::Digest,
             poll_limit: DEFAULT_POLL_LIMIT,
             on_livelock: || panic!("time stood still while tasks kept running: {}", livelock_text()),
@@ -152,6 +157,8 @@ struct State {
     facts: Facts,
     effects: Vec<EffectSource>,
     control: Option<Box<dyn Control>>,
+    /// On a helper thread: whose work it does. Everything else is empty there.
+    on_helper: Option<helper::OnHelper>,
 }
 
 /// Applies the faults that only a simulated server can: a slow store, a lame duck.
@@ -201,7 +208,14 @@ pub fn current_host() -> Option<HostId> {
 }
 
 fn host_of(incarnation: u32) -> Option<HostId> {
-    STATE.try_with(|s| s.try_borrow().ok()?.incarnations.get(incarnation as usize).copied().flatten()).ok().flatten()
+    let look = |state: &RefCell<State>| {
+        let state = state.try_borrow().ok()?;
+        match state.on_helper {
+            Some(helper) => helper.host,
+            None => state.incarnations.get(incarnation as usize).copied().flatten(),
+        }
+    };
+    STATE.try_with(look).ok().flatten()
 }
 
 /// By how much the running host's wall clock is off, nanoseconds.
@@ -209,6 +223,9 @@ fn wall_offset_ns() -> i64 {
     let Some(host) = current_host() else { return 0 };
     let read = |state: &RefCell<State>| {
         let mut state = state.try_borrow_mut().ok()?;
+        if let Some(helper) = state.on_helper {
+            return Some(helper.wall_offset_ns);
+        }
         let host = &mut state.hosts[host.index()];
         host.wall_reads += 1;
         Some(host.wall_offset_ns)
@@ -316,7 +333,9 @@ fn run_here<R, F: Future<Output = R>>(
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         let addresses = (1..).map(address);
         let names: Vec<(String, Ipv4Addr)> = hosts.iter().map(|h| h.name.clone()).zip(addresses).collect();
-        let fabric = Fabric::new(config.network, entropy::stream(config.seed, Subsystem::Network), hosts.len());
+        let costs = hosts.iter().map(|host| config.costs.get(&host.name).copied().unwrap_or_default());
+        let rng = entropy::stream(config.seed, Subsystem::Network);
+        let fabric = Fabric::new(config.network, Processors::new(costs), rng, hosts.len());
         engine::install(Net::new(fabric, Recorder::new(config.keep), &names), waker);
         let world = World::current();
         with_state(|s| s.hosts = hosts.into_iter().map(Host::new).collect());

@@ -1,6 +1,8 @@
 //! The real `async-nats` client against the server, over real loopback sockets.
 #![cfg(feature = "nats")]
 
+#[path = "nats_server/real.rs"]
+mod real;
 #[path = "nats_server/support.rs"]
 mod support;
 
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use async_nats::{ConnectOptions, HeaderMap, RequestErrorKind};
 use futures_util::StreamExt;
-use squall_sim::servers::nats::{Authorization, CloseReason, Limits, ServerConfig, ServiceTimes, Timing, User};
+use squall_sim::servers::nats::{Authorization, CloseReason, Limits, ServerConfig, Timing, User};
 use support::{QUIET, Served, assert_quiet, event, line, plain, rest, settled, soon, texts, with_events};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -306,20 +308,6 @@ async fn verbose_clients_get_an_ok_for_everything() {
     }
     raw.write_all(b"HELLO\r\n").await.unwrap();
     assert_eq!(rest(&mut raw).await, "-ERR 'Unknown Protocol Operation'\r\n");
-}
-
-#[tokio::test]
-async fn a_busy_core_delays_deliveries() {
-    let service = ServiceTimes { per_message: Duration::ZERO, per_delivery: Duration::from_millis(20) };
-    let served = Served::new(ServerConfig { service, ..ServerConfig::default() }).await;
-    let client = served.client().await;
-    let mut subscriber = client.subscribe("a").await.unwrap();
-    let start = tokio::time::Instant::now();
-    for text in ["1", "2", "3", "4", "5"] {
-        client.publish("a", text.into()).await.unwrap();
-    }
-    assert_eq!(texts(&mut subscriber, 5).await, ["1", "2", "3", "4", "5"]);
-    assert!(start.elapsed() >= Duration::from_millis(95), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

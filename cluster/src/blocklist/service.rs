@@ -155,6 +155,9 @@ impl Service {
             let result = call(&mut core, Now::read());
             (result, std::mem::take(&mut core.effects))
         };
+        if let Some(message) = effects.received {
+            self.observer.received(message);
+        }
         for event in effects.events {
             self.observer.observe(event);
         }
@@ -179,6 +182,9 @@ impl Service {
             match self.with(Core::next_publication) {
                 Publish::Now(publication) => {
                     let outcome = coordinator.publish(publication.message.clone()).await;
+                    if defects::active(Defect::DuplicatePublish) && outcome.is_ok() {
+                        let _same_number_again = coordinator.publish(publication.message.clone()).await;
+                    }
                     self.with(|core, now| core.published(publication, outcome, now));
                 }
                 Publish::WaitUntil(at) => wait(&self.publish_wake, Some(at)).await,

@@ -35,6 +35,14 @@ impl Problem {
             span: start..span.end.clamp(start, text.len()),
         }
     }
+
+    /// One line for a log, with the name of the file and the place in it: `node.toml:4:9: what; what to do`.
+    #[must_use]
+    pub fn located(&self, file: &str) -> String {
+        let Self { message, line, column, .. } = self;
+        let help = self.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
+        format!("{file}:{line}:{column}: {message}{help}")
+    }
 }
 
 impl fmt::Display for Problem {
@@ -82,11 +90,7 @@ impl fmt::Display for ConfigError {
         let name = self.source.name();
         for (index, problem) in self.problems.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
-            let Problem { message, line, column, .. } = problem;
-            write!(f, "{separator}{name}:{line}:{column}: {message}")?;
-            if let Some(help) = &problem.help {
-                write!(f, "; {help}")?;
-            }
+            write!(f, "{separator}{}", problem.located(name))?;
         }
         Ok(())
     }

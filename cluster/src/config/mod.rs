@@ -21,4 +21,7 @@ mod store;
 
 pub use error::{ConfigError, Problem};
 pub use node::{BlocklistConfig, ClusterConfig, CoordinatorConfig, NodeConfig, RolesConfig, ServerConfig};
-pub use store::{KafkaConfig, Login, MaxReconnects, NatsConfig, PostgresConfig, RedisConfig, ZenohConfig};
+pub use store::{
+    Authorities, KafkaConfig, Login, MaxReconnects, NatsConfig, PostgresConfig, RedisCluster, RedisConfig, RedisKind,
+    RedisPool, RedisProtocol, RedisReads, ZenohConfig,
+};

@@ -1,7 +1,7 @@
 //! The whole configuration of one node.
 
 use super::error::{ConfigError, Problem};
-use super::reader::{Document, Table, nearest};
+use super::reader::{Document, Findings, Table, nearest};
 use super::store::{KafkaConfig, NatsConfig, PostgresConfig, RedisConfig, ZenohConfig};
 use crate::ids::NodeId;
 use ipnet::IpNet;
@@ -23,6 +23,8 @@ pub struct NodeConfig {
     pub store: Option<PostgresConfig>,
     /// `[blocklist]`.
     pub blocklist: BlocklistConfig,
+    /// What the file says was understood, but ought to be written differently; in the order of the file.
+    pub warnings: Vec<Problem>,
 }
 
 /// `[cluster]`.
@@ -163,8 +165,12 @@ impl NodeConfig {
         })?;
         let document = Document::new(text);
         let config = read(&Table::top(&document, parsed.get_ref()));
-        let problems = document.into_problems();
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError::new(name, text, problems)) }
+        let Findings { problems, mut warnings } = document.into_findings();
+        if !problems.is_empty() {
+            return Err(ConfigError::new(name, text, problems));
+        }
+        warnings.sort_by_key(|warning| warning.span.start);
+        Ok(NodeConfig { warnings, ..config })
     }
 }
 
@@ -176,6 +182,7 @@ fn read(top: &Table<'_, '_>) -> NodeConfig {
         server: ServerConfig { hostname: server.string("hostname") },
         store: metadata_store(top, &stores),
         blocklist: blocklist(&top.table("blocklist")),
+        warnings: Vec::new(),
     };
     server.finish();
     top.finish();

@@ -9,15 +9,24 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The text and what is wrong with it so far.
+/// The text and what there is to tell about it so far.
 pub(super) struct Document<'t> {
     text: &'t str,
     problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+}
+
+/// What was found in a document.
+pub(super) struct Findings {
+    /// Why it cannot be used.
+    pub(super) problems: Vec<Problem>,
+    /// What it says was understood, but ought to be written differently.
+    pub(super) warnings: Vec<Problem>,
 }
 
 impl<'t> Document<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, problems: RefCell::new(Vec::new()) }
+        Self { text, problems: RefCell::default(), warnings: RefCell::default() }
     }
 
     pub(super) fn problem(&self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
@@ -25,8 +34,8 @@ impl<'t> Document<'t> {
         self.problems.borrow_mut().push(problem);
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
+    pub(super) fn into_findings(self) -> Findings {
+        Findings { problems: self.problems.into_inner(), warnings: self.warnings.into_inner() }
     }
 }
 
@@ -82,6 +91,38 @@ impl<'d, 't> Table<'d, 't> {
         let span = self.get(key).map_or(self.span.clone(), Spanned::span);
         let message = format!("`{}` {message}", self.named(key));
         self.document.problem(span, message, Some(help.to_owned()));
+    }
+
+    /// Complains about a part of the text of `key`, in bytes; `None` is all of it.
+    #[cfg(feature = "zenoh")]
+    pub(super) fn refuse_within(&self, key: &'static str, part: Option<Range<usize>>, message: &str, help: &str) {
+        let (span, message) = self.within(key, part, message);
+        self.document.problem(span, message, Some(help.to_owned()));
+    }
+
+    /// Like [`refuse_within`](Self::refuse_within), of a text that was understood all the same.
+    #[cfg(feature = "zenoh")]
+    pub(super) fn warn_within(&self, key: &'static str, part: Option<Range<usize>>, message: &str, help: &str) {
+        let (span, message) = self.within(key, part, message);
+        let warning = Problem::new(self.document.text, span, message, Some(help.to_owned()));
+        self.document.warnings.borrow_mut().push(warning);
+    }
+
+    /// Where a part of the text of `key` stands in the file. Where the file writes the text with escapes, that is all of it, and
+    /// the message says where in the text.
+    #[cfg(feature = "zenoh")]
+    fn within(&self, key: &'static str, part: Option<Range<usize>>, message: &str) -> (Range<usize>, String) {
+        let whole = self.get(key).map_or(self.span.clone(), Spanned::span);
+        let message = format!("`{}` {message}", self.named(key));
+        let text = self.get(key).and_then(|value| value.get_ref().as_str()).unwrap_or_default();
+        let Some(part) = part else { return (whole, message) };
+        match self.document.text.get(whole.clone()).and_then(|raw| raw.find(text)) {
+            Some(start) => (whole.start + start + part.start..whole.start + start + part.end, message),
+            None => {
+                let Problem { line, column, .. } = Problem::new(text, part, String::new(), None);
+                (whole, format!("{message} (line {line}, column {column} of the text)"))
+            }
+        }
     }
 
     fn read<T>(

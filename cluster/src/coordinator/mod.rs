@@ -49,14 +49,14 @@ pub trait Listener: Send + Sync {
     fn on_event(&self, event: Event);
 }
 
-/// Why a message was not published. In every case it certainly was not.
+/// Why a message was not published. It certainly was not, unless the outcome is [unknown](Self::OutcomeUnknown).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PublishError {
     /// There is no connection.
     #[error("not connected; it is sent after the reconnect")]
     NotConnected,
     /// The client's queue stayed full.
-    #[error("the client took nothing for {0:?}; raise capacity.client or look for a stalled link")]
+    #[error("the client took nothing for {0:?}; raise its capacity or look for a stalled link")]
     TimedOut(std::time::Duration),
     /// The server carries no message of this size.
     #[error("message of {0} bytes exceeds the server's limit; it is sent in parts")]
@@ -64,6 +64,9 @@ pub enum PublishError {
     /// The client refused.
     #[error("the client refused the message: {0}")]
     Refused(String),
+    /// The server's answer is missing: it may have the message, and peers may get it. To be sent again.
+    #[error("{0}; the message may have been published, and is sent again")]
+    OutcomeUnknown(String),
 }
 
 /// Why a backend cannot even start.

@@ -1,5 +1,12 @@
 //! NATS, through `async-nats`.
 //!
+//! **What is promised.** At most once to each subscriber, and never twice: servers keep nothing, and nothing is acknowledged. That
+//! a message was published says that the client took it; what it or a server still held when a connection broke is lost, and
+//! only the numbers and digests of the publisher tell. While connections last, nothing is lost but what this node reads too
+//! slowly ([`Event::Lagged`]: a full queue keeps the oldest and drops the rest; a server cuts off who does not read at all), and
+//! the messages of one publisher come in the order in which it sent them. After a reconnect, to the same server or another, the
+//! client says that it is connected when its subscriptions are on their way: what is published in that moment may pass by.
+//!
 //! The client reconnects and resubscribes by itself. Added here: jitter on its reconnect delays, so that a returning server is
 //! not met by all nodes at once; a new client when it has given up; refusal to publish while disconnected, because what the client
 //! buffers then may be flushed before the peers have resubscribed.
@@ -42,7 +49,7 @@ impl Nats {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| format!("address: {error}"))?;
         // Tried once here, so that unusable credentials stop the node instead of failing for ever in the background.
-        authenticated(ConnectOptions::new(), config)?;
+        secured(authenticated(ConnectOptions::new(), config)?, config)?;
         let client = SharedClient::default();
         let supervisor = Supervisor { config: config.clone(), addresses, listener, rng, client: client.clone() };
         Ok(Self { client, hand_over: config.request_timeout, supervisor: tokio::spawn(supervisor.run()) })
@@ -97,6 +104,20 @@ fn authenticated(options: ConnectOptions, config: &NatsConfig) -> Result<Connect
         Some(login) => options.user_and_password(login.user.clone(), login.password.clone()),
         None => options,
     })
+}
+
+fn secured(options: ConnectOptions, config: &NatsConfig) -> Result<ConnectOptions, String> {
+    let options = options.require_tls(config.tls);
+    let Some(authorities) = &config.authorities else {
+        return Ok(options);
+    };
+    let provider = rustls::crypto::ring::default_provider();
+    let tls = rustls::ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("tls: {error}"))?
+        .with_root_certificates(authorities.roots().map_err(|problem| format!("tls.ca: {problem}"))?)
+        .with_no_client_auth();
+    Ok(options.tls_client_config(tls))
 }
 
 /// Why a client's life ended.
@@ -193,9 +214,8 @@ impl Supervisor {
     fn options(&mut self, told: mpsc::UnboundedSender<async_nats::Event>) -> Result<ConnectOptions, String> {
         let config = &self.config;
         let jitter = Mutex::new(self.rng.fork());
-        let mut options = authenticated(ConnectOptions::new(), config)?
+        let mut options = secured(authenticated(ConnectOptions::new(), config)?, config)?
             .retry_on_initial_connect()
-            .require_tls(config.tls)
             .connection_timeout(config.connection_timeout)
             .request_timeout(Some(config.request_timeout))
             .ping_interval(config.ping_interval)

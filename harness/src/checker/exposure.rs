@@ -17,7 +17,7 @@ use super::lives::Slot;
 use super::story;
 use super::text::{self, Evidence, Net, Seconds, count};
 use squall_cluster::observe::Source;
-use squall_reports::Check;
+use squall_reports::{Check, compare};
 use std::fmt;
 use std::time::Duration;
 
@@ -122,6 +122,20 @@ impl Checker for Exposure {
             sum.totals(),
         );
         text::fail(NAME, reason, evidence)
+    }
+}
+
+/// All node-seconds of a run, whatever is allowed.
+pub(super) fn node_seconds(index: &Index<'_>) -> compare::Exposure {
+    let Sum { by_end_ns, blocks, .. } = measure(index);
+    let ended_by = |kind: Ended| by_end_ns[kind as usize];
+    compare::Exposure {
+        blocks: blocks as u64,
+        propagation_ns: ended_by(Ended::Propagation),
+        reconnect_ns: ended_by(Ended::Reconnect),
+        anti_entropy_ns: ended_by(Ended::AntiEntropy),
+        own_operation_ns: ended_by(Ended::OwnOperation),
+        never_ns: ended_by(Ended::Never),
     }
 }
 

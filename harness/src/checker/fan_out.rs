@@ -19,6 +19,7 @@ use crate::record::RunRecord;
 use hdrhistogram::Histogram;
 use squall_cluster::observe::Source;
 use squall_reports::Check;
+use squall_reports::compare::{LATE_US, Late, Latencies};
 use std::time::Duration;
 
 /// Upper bounds of the fan-out latency; what is `None` is not judged.
@@ -74,8 +75,8 @@ struct Delivery {
 struct Measured {
     summary: FanOut,
     deliveries: Vec<Delivery>,
-    /// Versions for which there is a last node.
-    lasts: u64,
+    /// The time to the last node of each version that has one.
+    lasts_us: Vec<u64>,
 }
 
 /// The broadcast latency of a run.
@@ -86,6 +87,14 @@ pub fn fan_out_summary(record: &RunRecord) -> FanOut {
 
 pub(super) fn summarize(index: &Index<'_>) -> FanOut {
     measure(index).summary
+}
+
+/// How long every delivery and every last one took, and what came late.
+pub(super) fn latencies(index: &Index<'_>) -> (Latencies, Latencies, Late) {
+    let Measured { summary, deliveries, lasts_us } = measure(index);
+    let slow = deliveries.iter().filter(|delivery| delivery.latency_us > LATE_US).count();
+    let late = Late { delivered: summary.deliveries, slow: slow as u64, repaired: summary.late };
+    (deliveries.iter().map(|delivery| delivery.latency_us).collect(), lasts_us.into_iter().collect(), late)
 }
 
 fn measure(index: &Index<'_>) -> Measured {
@@ -110,7 +119,8 @@ fn measure(index: &Index<'_>) -> Measured {
         deliveries.push(Delivery { version: one.version, from, to: one.slot, at_ns: one.at_ns, latency_us });
     }
     let all = histogram(deliveries.iter().map(|delivery| delivery.latency_us));
-    let last = histogram(last_us.iter().flatten().copied());
+    let lasts_us: Vec<u64> = last_us.into_iter().flatten().collect();
+    let last = histogram(lasts_us.iter().copied());
     let summary = FanOut {
         p50_us: quantile_us(&all, 0.5),
         p99_us: quantile_us(&all, 0.99),
@@ -121,7 +131,7 @@ fn measure(index: &Index<'_>) -> Measured {
         deliveries: deliveries.len() as u64,
         late,
     };
-    Measured { summary, deliveries, lasts: last.len() }
+    Measured { summary, deliveries, lasts_us }
 }
 
 fn histogram(values_us: impl Iterator<Item = u64>) -> Histogram<u64> {
@@ -153,7 +163,7 @@ impl Checker for FanOutLatency {
             ("p99", self.bounds.p99, summary.p99_us),
             ("last-p99", self.bounds.last_p99, summary.last_p99_us),
         ];
-        if self.bounds.last_p99.is_some() && measured.lasts == 0 {
+        if self.bounds.last_p99.is_some() && measured.lasts_us.is_empty() {
             let reason = "no node ran without a break while a broadcast was on its way: last-p99 has no data";
             return text::unknown(NAME, reason.to_owned(), Evidence::default());
         }

@@ -2,7 +2,7 @@
 //!
 //! **Promise.** Every `[[fault]]` entry of the scenario mattered at least once: packets were dropped, tasks were
 //! stopped, a moved clock was read. **Evidence.** The effects counted for each applied fault; what merely undoes an
-//! earlier fault needs none. **Unknown**, never failed, when an entry had no effect: the other verdicts then say
+//! earlier fault needs none, and a fault of brokers needs none where there are none. **Unknown**, never failed, when an entry had no effect: the other verdicts then say
 //! less than they seem to.
 
 use super::Checker;
@@ -37,8 +37,9 @@ impl Checker for FaultsWereEffective {
             return text::pass(NAME, "no fault in this scenario".to_owned());
         }
         let mut by_kind: BTreeMap<&str, Score> = BTreeMap::new();
+        let applicable = |entry: &usize| !record.inapplicable.contains(entry);
         let mut by_entry: BTreeMap<usize, Vec<&AppliedFault>> =
-            (0..record.fault_entries).map(|entry| (entry, Vec::new())).collect();
+            (0..record.fault_entries).filter(applicable).map(|entry| (entry, Vec::new())).collect();
         for fault in record.faults.iter().filter(|fault| !fault.planned.undo) {
             by_entry.entry(fault.planned.entry).or_default().push(fault);
             let score = by_kind.entry(fault.planned.fault.kind()).or_default();
@@ -48,8 +49,9 @@ impl Checker for FaultsWereEffective {
         let idle: Vec<(usize, Vec<&AppliedFault>)> =
             by_entry.into_iter().filter(|(_, faults)| faults.iter().all(|fault| fault.effects == 0)).collect();
         if idle.is_empty() {
-            let table: Vec<String> =
+            let mut table: Vec<String> =
                 by_kind.iter().map(|(kind, score)| format!("{kind} {}/{}", score.effective, score.applied)).collect();
+            table.extend(record.inapplicable.iter().map(|entry| format!("fault {} strikes nobody here", entry + 1)));
             return text::pass(NAME, table.join(", "));
         }
         let mut evidence = Evidence::default();
@@ -144,6 +146,17 @@ mod tests {
         let check = FaultsWereEffective.check(&record);
         assert_eq!(check.verdict, Verdict::Unknown);
         assert!(check.reason.starts_with("fault 1 never struck"), "{check:?}");
+    }
+
+    #[test]
+    fn an_entry_without_victims_on_this_backend_is_told_apart() {
+        let mut run = Run::of(3);
+        run.fault(2_000, 0, cut(), 1);
+        let mut record = run.finish();
+        record.fault_entries = 2;
+        record.inapplicable = vec![1];
+        let check = FaultsWereEffective.check(&record);
+        assert_eq!((check.verdict, check.reason.as_str()), (Verdict::Pass, "cut 1/1, fault 2 strikes nobody here"));
     }
 
     #[test]

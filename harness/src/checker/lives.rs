@@ -31,6 +31,11 @@ impl Span {
         to.saturating_sub(from).saturating_sub(paused)
     }
 
+    /// When it died; `u64::MAX` when it lived to the end.
+    pub(super) fn died_ns(&self) -> u64 {
+        self.died_ns
+    }
+
     /// Whether it ran without a break from `from_ns` to `to_ns`.
     pub(super) fn ran_throughout(&self, from_ns: u64, to_ns: u64) -> bool {
         self.booted_ns <= from_ns

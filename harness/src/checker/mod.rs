@@ -8,17 +8,21 @@
 //! |---|---|
 //! | `blocklist_converges`, `no_lost_block`, `no_resurrected_block` | the list itself |
 //! | `exposure`, `fan_out` | how long it takes to spread |
+//! | `delivery` | what the backend promises |
 //! | `no_panic`, `no_livelock`, `no_leaked_task`, `faults_were_effective` | always on |
+//! | `measures` | what backends are compared by |
 //! | `index`, `lives`, `expiry` | a record, sorted out once per check |
 //! | `story`, `text` | reasons and evidence |
 
 mod blocklist_converges;
+mod delivery;
 mod expiry;
 mod exposure;
 mod fan_out;
 mod faults_were_effective;
 mod index;
 mod lives;
+mod measures;
 mod no_leaked_task;
 mod no_livelock;
 mod no_lost_block;
@@ -30,10 +34,12 @@ mod testing;
 mod text;
 
 pub use blocklist_converges::BlocklistConverges;
+pub use delivery::Delivery;
 pub use exposure::Exposure;
 pub use fan_out::{FanOut, FanOutBounds, FanOutLatency, fan_out_summary};
 pub use faults_were_effective::FaultsWereEffective;
 pub use index::Index;
+pub use measures::measure;
 pub use no_leaked_task::NoLeakedTask;
 pub use no_livelock::NoLivelock;
 pub use no_lost_block::NoLostBlock;
@@ -115,6 +121,12 @@ pub static REGISTRY: &[Registration] = &[
         promise: "a broadcast reaches the other nodes within the given percentiles",
         evidence: "when a version took effect on its origin and, by broadcast, on the others",
         constructor: Constructor::FanOut(|bounds| Box::new(FanOutLatency { bounds })),
+    },
+    Registration {
+        name: "delivery",
+        promise: "coordinator messages arrive as the backend promises: not twice, in order, lost only where it allows",
+        evidence: "what each publisher handed over, what each node received, and when links were up",
+        constructor: Constructor::Plain(|| Box::new(Delivery)),
     },
     Registration {
         name: "no-panic",

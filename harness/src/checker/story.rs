@@ -98,7 +98,8 @@ fn trouble(event: &NodeEvent) -> Option<String> {
         NodeEvent::Link(Link::LameDuck) => "coordinator is shutting down".to_owned(),
         NodeEvent::Link(Link::SlowConsumer) => "coordinator messages dropped, queue full".to_owned(),
         NodeEvent::Link(Link::Rebuilt) => "coordinator client rebuilt".to_owned(),
-        NodeEvent::PublishFailed { entries, error } => {
+        NodeEvent::Link(Link::Missed) => "coordinator messages were missed".to_owned(),
+        NodeEvent::PublishFailed { entries, error, .. } => {
             format!("publishing {} failed: {error}", count(*entries, "entry", "entries"))
         }
         NodeEvent::StoreFailed { error, .. } => format!("store failed: {error}"),

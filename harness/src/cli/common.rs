@@ -27,7 +27,7 @@ pub(super) struct Which {
     /// Seeds from A up to, but without, B
     #[arg(long, value_name = "A..B", default_value = "0..20")]
     pub(super) seeds: Seeds,
-    /// A coordination backend, or `all`; without it, those that the scenario names
+    /// A coordination backend, or `all` that a scenario can run on; without it, those that the scenario names, or NATS
     #[arg(long, value_name = "BACKEND")]
     pub(super) backend: Option<BackendChoice>,
     /// Switch a planted defect on (see `squall defects --list`); may be repeated
@@ -133,24 +133,32 @@ impl Which {
         let scenarios = distinct(load_all(&self.paths).map_err(|errors| complain(&errors))?)?;
         let mut prepared = Vec::new();
         for scenario in scenarios {
-            for backend in self.backends(&scenario)? {
+            for backend in self.backends(&scenario) {
                 prepared.push(prepare(scenario.clone(), backend, self.defects.clone())?);
             }
+        }
+        if prepared.is_empty() {
+            let backend = self.backend.map_or("none", BackendChoice::name);
+            output::error(format_args!("none of these scenarios runs on {backend}: their `backends` leave it out"));
+            return Err(Exit::Usage);
         }
         Ok(prepared)
     }
 
-    fn backends(&self, scenario: &Scenario) -> Result<Vec<Backend>, Exit> {
+    /// Those asked for, as far as the scenario can run on them.
+    fn backends(&self, scenario: &Scenario) -> Vec<Backend> {
         match self.backend {
-            None => Ok(scenario.backends.clone()),
-            Some(BackendChoice::All) => Ok(supported().to_vec()),
-            Some(BackendChoice::One(backend)) => Ok(vec![backend]),
+            None => scenario.backends.clone(),
+            Some(BackendChoice::All) => scenario.runs_on.clone(),
+            Some(BackendChoice::One(backend)) => {
+                scenario.runs_on.iter().copied().filter(|possible| *possible == backend).collect()
+            }
         }
     }
 }
 
 /// Without the files that were named twice. Results go by a scenario's name, so no two files may share one.
-fn distinct(scenarios: Vec<Scenario>) -> Result<Vec<Scenario>, Exit> {
+pub(super) fn distinct(scenarios: Vec<Scenario>) -> Result<Vec<Scenario>, Exit> {
     let mut files = BTreeMap::new();
     let mut kept = Vec::with_capacity(scenarios.len());
     for scenario in scenarios {

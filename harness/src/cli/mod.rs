@@ -2,6 +2,7 @@
 
 mod check;
 mod common;
+mod compare;
 mod defects;
 mod list;
 mod output;
@@ -10,6 +11,7 @@ mod replay;
 mod results;
 mod run;
 mod schema;
+mod serve;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +42,8 @@ enum Command {
     Check(check::Args),
     Schema(schema::Args),
     Defects(defects::Args),
+    Compare(compare::Args),
+    Serve(serve::Args),
 }
 
 /// Parses the arguments, does the work, and says how it ended.
@@ -57,10 +61,12 @@ pub fn main() -> ExitCode {
         Command::Run(args) => simulate(|| run::main(&args)),
         Command::Replay(args) => simulate(|| replay::main(&args)),
         Command::Defects(args) => simulate(|| defects::main(&args)),
+        Command::Compare(args) => simulate(|| compare::main(&args)),
         Command::Verify(args) => simulate(|| verify::main(&args)),
         Command::List(args) => list::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Schema(args) => schema::main(&args),
+        Command::Serve(args) => serve::main(&args),
     };
     exit.into()
 }

@@ -33,6 +33,11 @@ impl<'a> Draw<'a> {
         low + self.below(high - low + 1)
     }
 
+    /// Any number, to seed another stream with.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
     /// Heads or tails.
     pub(crate) fn coin(&mut self) -> bool {
         self.below(2) == 1

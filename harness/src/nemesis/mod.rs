@@ -39,7 +39,7 @@ mod store_slow;
 mod target;
 mod topology;
 
-pub use plan::resolve;
+pub use plan::{inapplicable, resolve};
 pub(crate) use spec::FaultEntry;
 pub use spec::{FAULTS, FaultSpec, When};
 pub use topology::Topology;

@@ -109,7 +109,13 @@ impl Nemesis for Partition {
                 let side = half(topology, draw, &nodes[1..=nodes.len() / 2]);
                 cut(&side, &(&(&all - &side) - &bridge), Direction::Both)
             }
-            Pattern::Ring => ring(&draw.shuffled(topology.hosts()), lasting),
+            Pattern::Ring => {
+                let mut hosts = nodes;
+                for server in [topology.store()].into_iter().chain(topology.brokers()) {
+                    hosts.insert(draw.below(hosts.len() as u64 + 1) as usize, server);
+                }
+                ring(&hosts, lasting)
+            }
             Pattern::BrokerOnly => cut(&some(draw, nodes.len()), &topology.brokers().collect(), Direction::Both),
             Pattern::StoreOnly => cut(&some(draw, nodes.len()), &Hosts::from([topology.store()]), Direction::Both),
         }
@@ -142,7 +148,7 @@ impl Partition {
 
 /// Some nodes and, by lot, some of the servers.
 fn half(topology: &Topology, draw: &mut Draw<'_>, nodes: &[HostIndex]) -> Hosts {
-    let servers = topology.brokers().chain([topology.store()]).filter(|_| draw.coin());
+    let servers = [topology.store()].into_iter().chain(topology.brokers()).filter(|_| draw.coin());
     nodes.iter().copied().chain(servers).collect()
 }
 

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 /// Resolves every `[[fault]]` of a scenario into what happens when and to whom, sorted by time.
 ///
-/// The plan depends on the scenario, the topology and the stream only. Each entry has a stream of its own, so that a new
+/// The plan depends on the scenario, the topology and the stream only, and what befalls nodes does not depend on how many
+/// brokers there are: nodes are drawn first, and each strike has a stream of its own. Each entry has a stream of its own, so that a new
 /// entry at the end leaves the earlier ones as they were, unless it takes their victims. Fixed faults (`at`) come
 /// before policies (`every`) in the choice of victims, then the earlier before the later; a fault that finds its
 /// victims held by another one leaves those alone. Every fault but a reset comes with its undo, at the latest at the end
@@ -51,6 +52,20 @@ pub fn resolve(scenario: &Scenario, topology: &Topology, seed_stream: &mut dyn R
     plan
 }
 
+/// The entries that have no victims on this topology whatever is drawn: faults of brokers where there are none.
+#[must_use]
+pub fn inapplicable(scenario: &Scenario, topology: &Topology) -> Vec<usize> {
+    if !topology.brokers.is_empty() {
+        return Vec::new();
+    }
+    let strikes_nobody = |(entry, fault): (usize, &FaultSpec)| {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let steps = fault.nemesis.steps(topology, &mut Draw::new(&mut rng));
+        steps.iter().all(|step| step.victims.is_empty()).then_some(entry)
+    };
+    scenario.faults.iter().enumerate().filter_map(strikes_nobody).collect()
+}
+
 /// One time of one entry.
 struct Strike {
     at: Duration,
@@ -78,8 +93,10 @@ fn policy(
     let mut start = from;
     while start < until {
         let at = start + draw.moment(period);
+        // A stream of its own: what one strike draws for the servers there are must not shift the next one's nodes.
+        let mut rng = ChaCha8Rng::seed_from_u64(draw.number());
         if at < until {
-            strikes.push(Strike::draw(at, entry, fault, topology, draw));
+            strikes.push(Strike::draw(at, entry, fault, topology, &mut Draw::new(&mut rng)));
         }
         start += period;
     }

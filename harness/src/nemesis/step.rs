@@ -23,3 +23,13 @@ pub(crate) enum Victims {
     /// The first hosts of this order that no other fault holds, this many.
     First(usize, Vec<HostIndex>),
 }
+
+impl Victims {
+    /// Whether there is nobody to strike.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Links(from, to) => from.is_empty() || to.is_empty(),
+            Self::Each(hosts) | Self::First(_, hosts) => hosts.is_empty(),
+        }
+    }
+}

@@ -1,42 +1,30 @@
 //! The hosts of a world: brokers, the metadata store, nodes.
 
-use super::Prepared;
+use super::{Measuring, Prepared};
+use super::brokers::{self, Farewell, program};
 use super::observe::{Log, NodeObserver};
 use crate::nemesis::Topology;
 use crate::scenario::{Backend, Scenario};
-use squall_cluster::config::{ConfigError, NodeConfig};
+use squall_cluster::config::{ConfigError, CoordinatorConfig, NodeConfig};
 use squall_cluster::defects::Defect;
 use squall_cluster::ids::NodeId;
 use squall_cluster::node::Node;
 use squall_sim::entropy::{Subsystem, derive};
 use squall_sim::fault::{CommitPoint, Fault, StorePoint};
-use squall_sim::servers::nats::{NatsServer, ServerConfig as NatsConfig};
 use squall_sim::servers::postgres::{DeathPoint, Disk, PostgresServer, ServerConfig as StoreConfig};
 use squall_sim::world::{Control, EffectCounter};
-use squall_sim::{Boot, HostSpec, Program, World};
-use std::future::Future;
+use squall_sim::{HostSpec, Program, World};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpListener;
 
-/// The port of the simulated NATS servers.
-const NATS_PORT: u16 = 4222;
 /// The port of the simulated metadata store.
 const STORE_PORT: u16 = 5432;
 
-/// The configuration of a node when the scenario names none: the documented keys, a short ping interval.
-const DEFAULT_CONFIG: &str = r#"
-[cluster]
-node-id = 1
-coordinator = "nats"
-
+/// The rest of a node's configuration when the scenario names none, and its metadata store when that names none.
+const COMMON: &str = r#"
 [server]
 hostname = "mx.example.org"
-
-[store."nats"]
-type = "nats"
-address = ["nats-1:4222"]
-ping-interval = "5s"
 
 [store."postgres"]
 type = "postgresql"
@@ -55,6 +43,19 @@ pub enum PrepareError {
     /// A node id that the configuration could not take.
     #[error("node {0} has the id 0; ids are 1 to 65535")]
     NodeId(u16),
+    /// A configuration that is for another backend.
+    #[error("{path} coordinates through {found}, so it does not run on {backend}")]
+    #[diagnostic(help(
+        "name a configuration for each backend, config = {{ {backend} = \"…\" }}, or restrict `backends`"
+    ))]
+    OtherBackend {
+        /// The file.
+        path: String,
+        /// What it coordinates through.
+        found: &'static str,
+        /// What it was to run on.
+        backend: Backend,
+    },
 }
 
 impl Prepared {
@@ -63,11 +64,8 @@ impl Prepared {
     /// # Errors
     /// When the node configuration is wrong.
     pub fn new(scenario: Scenario, backend: Backend, mut defects: Vec<Defect>) -> Result<Self, PrepareError> {
-        let (name, text) = match &scenario.config {
-            Some(config) => (config.path.as_str(), config.text.as_str()),
-            None => ("the harness's node configuration", DEFAULT_CONFIG),
-        };
-        let template = NodeConfig::parse(name, text)?;
+        let brokers = brokers::names(backend, scenario.brokers);
+        let template = template(&scenario, backend, &brokers)?;
         let config_of = |index: u16| {
             let mut config = template.clone();
             let id = scenario.node_id(index);
@@ -77,13 +75,27 @@ impl Prepared {
         let configs = (1..=scenario.nodes).map(config_of).collect::<Result<_, PrepareError>>()?;
         let topology = Topology {
             nodes: (1..=scenario.nodes).map(|i| format!("node-{i}")).collect(),
-            brokers: vec!["nats-1".to_owned()],
+            brokers,
             store: "store".to_owned(),
         };
         defects.extend(scenario.defect);
         defects.dedup();
-        Ok(Self { scenario, backend, defects, configs, topology })
+        Ok(Self { scenario, backend, defects, configs, topology, measuring: Measuring::default() })
     }
+}
+
+/// The configuration of all nodes, but for their ids.
+fn template(scenario: &Scenario, backend: Backend, brokers: &[String]) -> Result<NodeConfig, PrepareError> {
+    let section = brokers::section(backend, brokers);
+    let own = NodeConfig::parse("the harness's node configuration", &format!("{section}{COMMON}"))?;
+    let Some(config) = scenario.configs.of(backend) else { return Ok(own) };
+    let mut template = NodeConfig::parse(&config.path, &config.text)?;
+    let found = template.cluster.coordinator.as_ref().map_or("nothing", CoordinatorConfig::kind);
+    if found != backend.name() {
+        return Err(PrepareError::OtherBackend { path: config.path.clone(), found, backend });
+    }
+    template.store = template.store.or(own.store);
+    Ok(template)
 }
 
 /// A node that runs, and which boot of it.
@@ -113,17 +125,10 @@ pub(super) struct Cluster {
     pub(super) log: Log,
 }
 
-/// Milliseconds since the Unix epoch on the store's machine, whose clock is true.
-fn store_clock_ms() -> i64 {
+/// Milliseconds since the Unix epoch on the machine that asks; those of servers have true clocks.
+pub(super) fn wall_clock_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-fn program<F>(program: impl Fn(Boot) -> F + Send + Sync + 'static) -> Program
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    Arc::new(move |boot| Box::pin(program(boot)))
 }
 
 /// The hosts in order (nodes, brokers, store) and what the harness holds of them.
@@ -132,27 +137,33 @@ where
 /// When SQLite gets no memory.
 pub(super) fn hosts(prepared: &Prepared, seed: u64) -> std::io::Result<(Vec<HostSpec>, Cluster, ServerControl)> {
     let log = Log::default();
-    let disk = Disk::new(store_clock_ms)?;
+    let disk = Disk::new(wall_clock_ms)?;
     let mut hosts = Vec::new();
     let mut nodes = Vec::new();
+    let servers_seed = derive(seed, Subsystem::Servers);
+    let authority = brokers::authority(&prepared.configs[0], servers_seed);
     for (index, config) in (1..).zip(&prepared.configs) {
+        let mut config = config.clone();
+        if let Some(authority) = &authority {
+            brokers::trust(&mut config, authority);
+        }
         let slot = NodeSlot::default();
         hosts.push(HostSpec {
             name: prepared.topology.nodes[usize::from(index) - 1].clone(),
-            program: node(index, config.clone(), slot.clone(), log.clone()),
+            program: node(index, config, slot.clone(), log.clone()),
             wall_offset_ns: prepared.scenario.skew_ns(index),
         });
         nodes.push(slot);
     }
-    let brokers: Vec<(String, BrokerSlot)> =
-        prepared.topology.brokers.iter().map(|name| (name.clone(), BrokerSlot::default())).collect();
-    for (name, slot) in &brokers {
-        let program = broker(derive(seed, Subsystem::Servers), slot.clone());
-        hosts.push(HostSpec { name: name.clone(), program, wall_offset_ns: 0 });
+    let mut farewells = BTreeMap::new();
+    let names = &prepared.topology.brokers;
+    for broker in brokers::brokers(&prepared.configs[0], names, servers_seed, authority.as_ref()) {
+        hosts.push(HostSpec { name: broker.name.clone(), program: broker.program, wall_offset_ns: 0 });
+        farewells.insert(broker.name, broker.farewell);
     }
     let store = HostSpec { name: prepared.topology.store.clone(), program: store(disk.clone()), wall_offset_ns: 0 };
     hosts.push(store);
-    let control = ServerControl { disk: disk.clone(), store: prepared.topology.store.clone(), brokers };
+    let control = ServerControl { disk: disk.clone(), store: prepared.topology.store.clone(), farewells };
     Ok((hosts, Cluster { nodes, disk, log }, control))
 }
 
@@ -173,19 +184,6 @@ fn node(index: u16, config: NodeConfig, slot: NodeSlot, log: Log) -> Program {
     })
 }
 
-type BrokerSlot = Arc<Mutex<Option<NatsServer>>>;
-
-fn broker(seed: u64, slot: BrokerSlot) -> Program {
-    program(move |boot| {
-        let slot = Arc::clone(&slot);
-        async move {
-            let server = NatsServer::new(NatsConfig::default(), seed ^ u64::from(boot.incarnation));
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.clone());
-            serve(NATS_PORT, |listener| async move { server.serve(listener).await }).await;
-        }
-    })
-}
-
 fn store(disk: Disk) -> Program {
     program(move |boot| {
         let disk = disk.clone();
@@ -195,30 +193,16 @@ fn store(disk: Disk) -> Program {
             };
             let config = StoreConfig { on_death: Arc::new(die), ..StoreConfig::default() };
             let server = PostgresServer::new(disk, config);
-            serve(STORE_PORT, |listener| async move { server.serve(listener).await }).await;
+            brokers::serve(STORE_PORT, |listener| async move { server.serve(listener).await }).await;
         }
     })
-}
-
-/// Listens and serves; a server that cannot is one that exited.
-async fn serve<F>(port: u16, serve: impl FnOnce(TcpListener) -> F)
-where
-    F: Future<Output = std::io::Result<()>>,
-{
-    let served = match TcpListener::bind(("0.0.0.0", port)).await {
-        Ok(listener) => serve(listener).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = served {
-        squall_sim::note(&"server ended", || format!("server ended: {error}"));
-    }
 }
 
 /// Applies the faults that only the simulated servers can.
 pub(super) struct ServerControl {
     disk: Disk,
     store: String,
-    brokers: Vec<(String, BrokerSlot)>,
+    farewells: BTreeMap<String, Farewell>,
 }
 
 impl Control for ServerControl {
@@ -245,10 +229,7 @@ impl Control for ServerControl {
                 Some(Box::new(move || faults.counters().injected() - before.injected()))
             }
             Fault::LameDuck { host } => {
-                let (_, slot) = self.brokers.iter().find(|(name, _)| name == host)?;
-                let server = slot.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-                let clients = server.stats().connections as u64;
-                server.lame_duck();
+                let clients = self.farewells.get(host)?()?;
                 Some(Box::new(move || clients))
             }
             _ => None,

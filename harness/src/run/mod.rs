@@ -2,13 +2,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `cluster.rs` | the hosts of a world: brokers, store, nodes |
+//! | `cluster.rs` | the hosts of a world: store, nodes, and the brokers of `brokers/` |
 //! | `observe.rs` | what nodes report, into the record and the trace |
 //! | `phases.rs` | boot, chaos, quiet, final reads |
 //! | `batch.rs` | many runs, each in a forked child |
 //! | `timeline.rs` | a run told to a person |
 
 mod batch;
+mod brokers;
 mod cluster;
 mod observe;
 mod phases;
@@ -25,6 +26,7 @@ use crate::scenario::{Backend, Scenario};
 use serde::{Deserialize, Serialize};
 use squall_cluster::config::NodeConfig;
 use squall_cluster::defects::Defect;
+use squall_reports::compare::Measures;
 use squall_reports::{Check, RunReport, Verdict};
 use squall_sim::Keep;
 use squall_sim::fault::PlannedFault;
@@ -56,6 +58,33 @@ pub struct Prepared {
     pub(crate) configs: Vec<NodeConfig>,
     /// The hosts there are.
     pub(crate) topology: Topology,
+    /// Whether runs are measured, beside being judged.
+    pub measuring: Measuring,
+}
+
+impl Prepared {
+    /// The hosts there are.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// The same, measured or not.
+    #[must_use]
+    pub fn measuring(mut self, measuring: Measuring) -> Self {
+        self.measuring = measuring;
+        self
+    }
+}
+
+/// Whether a run leaves the measurements that backends are compared by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Measuring {
+    /// It is only judged.
+    #[default]
+    Off,
+    /// Its latencies, losses and recoveries are in [`RunOutput::measures`].
+    On,
 }
 
 /// What a run leaves for whoever started it; crosses the pipe from the child.
@@ -67,6 +96,8 @@ pub struct RunOutput {
     pub checks: Vec<Check>,
     /// The plan that was followed.
     pub plan: Vec<PlannedFault>,
+    /// With [`Measuring::On`], and if the run came to its end: what backends are compared by.
+    pub measures: Option<Measures>,
     /// With [`Keep::Everything`]: the story in lines.
     pub timeline: Vec<String>,
     /// With [`Keep::Everything`]: every event in lines.
@@ -89,6 +120,6 @@ impl RunOutput {
             spec.prepared.backend.name(),
             checks.clone(),
         );
-        Self { report, checks, plan: Vec::new(), timeline: Vec::new(), trace: Vec::new() }
+        Self { report, checks, plan: Vec::new(), measures: None, timeline: Vec::new(), trace: Vec::new() }
     }
 }

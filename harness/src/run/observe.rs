@@ -1,24 +1,50 @@
 //! What nodes report, into the record and the trace.
 
-use crate::record::Observation;
+use crate::record::{Observation, Receptions};
+use rustc_hash::FxHashMap;
 use squall_cluster::blocklist::{Entry, State};
-use squall_cluster::observe::{NodeEvent, Observer};
+use squall_cluster::ids::Incarnation;
+use squall_cluster::observe::{Message, NodeEvent, Observer};
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The observations of all nodes, by time.
+/// What all nodes observe.
 #[derive(Clone, Default)]
-pub(super) struct Log(Arc<Mutex<Vec<Observation>>>);
+pub(super) struct Log {
+    /// By time.
+    observations: Arc<Mutex<Vec<Observation>>>,
+    /// One for each incarnation of each node, dead or alive.
+    inboxes: Arc<Mutex<Vec<Arc<Mutex<Inbox>>>>>,
+}
 
 impl Log {
     pub(super) fn take(&self) -> Vec<Observation> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.observations))
+    }
+
+    /// What was received, by node, incarnation and publisher.
+    pub(super) fn take_receptions(&self) -> Vec<Receptions> {
+        let mut all: Vec<Receptions> =
+            lock(&self.inboxes).drain(..).flat_map(|inbox| std::mem::take(&mut lock(&inbox).receptions)).collect();
+        all.sort_by_key(|one| (one.node, one.incarnation, one.publisher));
+        all
     }
 
     /// Works on what has been observed so far.
     pub(super) fn with<R>(&self, work: impl FnOnce(&[Observation]) -> R) -> R {
-        work(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&lock(&self.observations))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What one incarnation received. A node hears from every other one, so a message costs a look-up and no memory.
+#[derive(Default)]
+struct Inbox {
+    receptions: Vec<Receptions>,
+    places: FxHashMap<Incarnation, usize>,
 }
 
 /// Watches one incarnation of one node.
@@ -26,11 +52,14 @@ pub(super) struct NodeObserver {
     node: u16,
     incarnation: u32,
     log: Log,
+    inbox: Arc<Mutex<Inbox>>,
 }
 
 impl NodeObserver {
     pub(super) fn new(node: u16, incarnation: u32, log: Log) -> Self {
-        Self { node, incarnation, log }
+        let inbox = Arc::default();
+        lock(&log.inboxes).push(Arc::clone(&inbox));
+        Self { node, incarnation, log, inbox }
     }
 }
 
@@ -39,7 +68,17 @@ impl Observer for NodeObserver {
         squall_sim::note(&event, || describe(&event));
         let observation =
             Observation { at_ns: squall_sim::now_ns(), node: self.node, incarnation: self.incarnation, event };
-        self.log.0.lock().unwrap_or_else(PoisonError::into_inner).push(observation);
+        lock(&self.log.observations).push(observation);
+    }
+
+    fn received(&self, message: Message) {
+        let mut inbox = lock(&self.inbox);
+        let Inbox { receptions, places } = &mut *inbox;
+        let place = *places.entry(message.publisher).or_insert_with(|| {
+            receptions.push(Receptions::new(self.node, self.incarnation, message.publisher));
+            receptions.len() - 1
+        });
+        receptions[place].take_in(message.sequence, squall_sim::now_ns());
     }
 }
 
@@ -67,8 +106,15 @@ pub(super) fn describe(event: &NodeEvent) -> String {
             format!("resync done ({reason:?}): {news} news")
         }
         NodeEvent::ResyncFinished { reason, outcome: Err(error) } => format!("resync failed ({reason:?}): {error}"),
-        NodeEvent::Published { entries } => format!("publishes {entries} entries"),
-        NodeEvent::PublishFailed { entries, error } => format!("publish of {entries} entries failed: {error}"),
+        NodeEvent::Published { message, entries, .. } => {
+            format!("publishes {entries} entries as message {}", message.sequence)
+        }
+        NodeEvent::PublishFailed { entries, error, unknown: true, .. } => {
+            format!("publish of {entries} entries: {error}; outcome unknown")
+        }
+        NodeEvent::PublishFailed { entries, error, unknown: false, .. } => {
+            format!("publish of {entries} entries failed: {error}")
+        }
         NodeEvent::Stored { entries, after } => format!("stored {entries} entries after {} ms", after.as_millis()),
         NodeEvent::StoreFailed { error, unknown: true } => format!("store: {error}; outcome unknown"),
         NodeEvent::StoreFailed { error, unknown: false } => format!("store: {error}"),

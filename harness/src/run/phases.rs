@@ -2,10 +2,12 @@
 
 use super::cluster::{Cluster, hosts};
 use super::observe::RUNNING;
-use super::{RunOutput, RunSpec, timeline};
+use super::{Measuring, Prepared, RunOutput, RunSpec, timeline};
 use crate::checker::{self, Checker, NoLivelock};
 use crate::record::{AppliedFault, FinalState, Life, LifeEvent, Panic, RunRecord, WorldFacts};
-use crate::scenario::{CheckSpec, NetworkProfile as ScenarioNetwork};
+use crate::scenario::{
+    CheckSpec, HostCosts as ScenarioCosts, Latency as ScenarioLatency, NetworkProfile as ScenarioNetwork,
+};
 use crate::workload::{self, Ops};
 use crate::{build, nemesis};
 use squall_cluster::blocklist::Entry;
@@ -18,7 +20,8 @@ use squall_sim::entropy::{Subsystem, stream};
 use squall_sim::fault::{Fault, PlannedFault};
 use squall_sim::servers::postgres::Disk;
 use squall_sim::world::{self, Facts, Finished};
-use squall_sim::{HostId, Latency, NetworkProfile, World, WorldConfig};
+use squall_sim::{HostCosts, HostId, Latency, NetworkProfile, World, WorldConfig};
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -43,7 +46,9 @@ pub fn execute(spec: &RunSpec) -> RunOutput {
         nemesis::resolve(&prepared.scenario, &prepared.topology, &mut rng)
     });
     let mut config = WorldConfig::new(spec.seed);
+    let epoch_ms = config.epoch_ms;
     config.network = network(&prepared.scenario.network.profile);
+    config.costs = costs(prepared);
     config.keep = spec.keep;
     config.on_livelock = livelocked;
     let (hosts, cluster, control) = hosts(prepared, spec.seed).expect("an in-memory database opens");
@@ -51,14 +56,32 @@ pub fn execute(spec: &RunSpec) -> RunOutput {
         world.set_control(Box::new(control));
         drive(world, spec, &plan, &cluster)
     });
-    conclude(spec, plan, &cluster, config.epoch_ms, finished, began)
+    conclude(spec, plan, &cluster, epoch_ms, finished, began)
+}
+
+fn latency(latency: &ScenarioLatency) -> Latency {
+    let ScenarioLatency { min, median, p99, max } = *latency;
+    Latency { min_ns: ns(min), median_ns: ns(median), p99_ns: ns(p99), max_ns: ns(max) }
+}
+
+/// What packets cost the hosts on this backend, as far as the network's profile knows.
+fn costs(prepared: &Prepared) -> BTreeMap<String, HostCosts> {
+    let Some(costs) = prepared.scenario.network.profile.costs.get(&prepared.backend) else { return BTreeMap::new() };
+    let of = |costs: &ScenarioCosts| HostCosts {
+        send_ns: ns(costs.send),
+        wake: latency(&costs.wake),
+        sleeps_after_ns: ns(costs.sleeps_after),
+        stalls_per_million: (costs.stalls * 1_000_000.0) as u32,
+        stall: latency(&costs.stall),
+    };
+    let topology = &prepared.topology;
+    let nodes = topology.nodes.iter().map(|name| (name.clone(), of(&costs.node)));
+    nodes.chain(topology.brokers.iter().map(|name| (name.clone(), of(&costs.broker)))).collect()
 }
 
 fn network(profile: &ScenarioNetwork) -> NetworkProfile {
-    let ns = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
-    let l = &profile.latency;
     NetworkProfile {
-        latency: Latency { min_ns: ns(l.min), median_ns: ns(l.median), p99_ns: ns(l.p99), max_ns: ns(l.max) },
+        latency: latency(&profile.latency),
         loss_per_million: (profile.loss * 1_000_000.0) as u32,
         nic_bytes_per_s: profile.bandwidth_bytes_per_s,
     }
@@ -166,6 +189,7 @@ fn conclude(
     let Finished { result: driven, recording, facts, end_ns } = finished;
     let names = &spec.prepared.topology.nodes;
     let record = RunRecord {
+        backend: Some(spec.prepared.backend),
         nodes: scenario.nodes,
         chaos_from_ns: driven.chaos_from_ns,
         healed_ns: driven.healed_ns,
@@ -173,8 +197,10 @@ fn conclude(
         epoch_ms,
         operations: driven.operations.take(),
         observations: cluster.log.take(),
+        receptions: cluster.log.take_receptions(),
         lives: lives(&facts, names.len()),
         fault_entries: scenario.faults.len(),
+        inapplicable: nemesis::inapplicable(scenario, &spec.prepared.topology),
         faults: boot_skews(spec).chain(applied(driven.faults, &driven.effects)).collect(),
         finals: driven.finals,
         stored: stored(&cluster.disk),
@@ -197,10 +223,12 @@ fn conclude(
     }
     let names = host_names(spec);
     let name = |host: HostId| names[host.index()].clone();
+    let measures = (spec.prepared.measuring == Measuring::On).then(|| checker::measure(&record));
     RunOutput {
         report,
         checks,
         plan,
+        measures,
         timeline: timeline(&recording.trace, name),
         trace: recording.trace.iter().map(|event| event.line(name)).collect(),
     }

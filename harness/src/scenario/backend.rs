@@ -41,7 +41,13 @@ impl fmt::Display for Backend {
 #[must_use]
 pub fn supported() -> &'static [Backend] {
     &[
+        #[cfg(feature = "zenoh")]
+        Backend::Zenoh,
         #[cfg(feature = "nats")]
         Backend::Nats,
+        #[cfg(feature = "kafka")]
+        Backend::Kafka,
+        #[cfg(feature = "redis")]
+        Backend::Redis,
     ]
 }

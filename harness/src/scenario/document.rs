@@ -2,6 +2,7 @@
 
 use super::backend::Backend;
 use super::check::CheckEntry;
+use super::config::ConfigSpec;
 use super::located::Located;
 use super::network::NetworkSpec;
 use super::units::{Offset, Time};
@@ -29,8 +30,10 @@ pub(crate) struct Document {
     pub(crate) backends: Option<Located<Vec<Located<Backend>>>>,
     /// A profile's name, or the profile itself; `lan` when absent.
     pub(crate) network: Option<Located<NetworkSpec>>,
-    /// Configuration of every node, relative to the scenarios' root or to this file.
-    pub(crate) config: Option<Located<String>>,
+    /// Coordination servers: a NATS or Kafka cluster of so many; Redis has one, Zenoh none. One when absent.
+    pub(crate) brokers: Option<Located<u16>>,
+    /// Configuration of every node: a path relative to the scenarios' root or to this file, or one for each backend.
+    pub(crate) config: Option<Located<ConfigSpec>>,
     /// The chaos phase, simulated.
     pub(crate) run: Located<Time>,
     /// All healed; then liveness is judged.

@@ -9,11 +9,13 @@
 //! | `validate`, `rules`, `kinds` | from the file to a scenario that makes sense |
 //! | `load` | files and directories |
 //! | `workload`, `check` | one file per kind; faults are in [`crate::nemesis`] |
-//! | `network`, `backend`, `units`, `located` | what keys hold |
+//! | `network`, `costs`, `backend`, `config`, `units`, `located` | what keys hold |
 //! | `error`, `explain` | what is wrong, in the author's words |
 
 mod backend;
 mod check;
+mod config;
+mod costs;
 mod document;
 pub(crate) mod error;
 mod explain;
@@ -28,8 +30,10 @@ mod workload;
 
 pub use backend::{Backend, supported};
 pub use check::{ALWAYS_ON, CHECKERS, CheckSpec};
+pub use config::{NodeConfigText, NodeConfigs};
 pub use error::ScenarioError;
 pub use load::{Found, Resource, Resources, load, load_all};
+pub use costs::{BackendCosts, HostCosts};
 pub use network::{Latency, NetworkProfile};
 pub(crate) use rules::Rules;
 pub use workload::{BlockIps, WORKLOADS, WorkloadSpec};
@@ -57,12 +61,16 @@ pub struct Scenario {
     pub nodes: u16,
     /// What single nodes have of their own, by index.
     pub overrides: Vec<NodeSpec>,
-    /// One run each.
+    /// One run each, unless others are asked for.
     pub backends: Vec<Backend>,
+    /// Those that it can run on.
+    pub runs_on: Vec<Backend>,
+    /// Coordination servers of a backend that has a cluster of them.
+    pub brokers: u16,
     /// The network without faults.
     pub network: ScenarioNetwork,
-    /// Configuration of every node; `None`: the harness's own.
-    pub config: Option<NodeConfigText>,
+    /// Configuration of every node.
+    pub configs: NodeConfigs,
     /// The chaos phase, simulated.
     pub run: Duration,
     /// The quiet phase after it, simulated.
@@ -99,15 +107,6 @@ pub struct ScenarioNetwork {
     pub text: Option<String>,
     /// Its content.
     pub profile: NetworkProfile,
-}
-
-/// A node configuration exactly as in production.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeConfigText {
-    /// The path as the scenario names it.
-    pub path: String,
-    /// The file's text.
-    pub text: String,
 }
 
 impl Scenario {

@@ -1,5 +1,7 @@
 //! How good the network is when nothing is wrong with it.
 
+use super::backend::Backend;
+use super::costs::{BackendCosts, CostsSpec};
 use super::error::Complaint;
 use super::explain::explain;
 use super::located::Located;
@@ -9,24 +11,25 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// One-way latency of a packet: four points of its distribution, in ascending order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A time that varies, such as the one-way latency of a packet: four points of its distribution, in ascending order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// No packet is faster.
+    /// Never shorter.
     pub min: Duration,
-    /// Half of them are.
+    /// In half of all cases at most this.
     pub median: Duration,
-    /// 99 of 100 are.
+    /// In 99 of 100 cases at most this.
     pub p99: Duration,
-    /// No packet is slower.
+    /// Never longer.
     pub max: Duration,
 }
 
 /// A healthy network's behaviour, the same for every link.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NetworkProfile {
     /// One-way latency.
     pub latency: Latency,
@@ -34,6 +37,8 @@ pub struct NetworkProfile {
     pub loss: f64,
     /// What each host's interface sends, bytes per second; `None`: without limit.
     pub bandwidth_bytes_per_s: Option<u64>,
+    /// What packets cost; nothing on a backend that is not here.
+    pub costs: BTreeMap<Backend, BackendCosts>,
 }
 
 /// `network` of a scenario: a profile's name, or the profile itself.
@@ -54,35 +59,45 @@ pub(crate) struct ProfileSpec {
     loss: Fraction,
     /// What each host's interface sends; without limit when absent.
     bandwidth: Option<Throughput>,
+    /// What packets cost hosts, by backend; nothing when absent.
+    #[serde(default)]
+    costs: CostsSpec,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct LatencySpec {
-    /// No packet is faster.
+pub(super) struct LatencySpec {
+    /// Never shorter.
     min: Time,
-    /// Half of them are.
+    /// In half of all cases at most this.
     median: Time,
-    /// 99 of 100 are.
+    /// In 99 of 100 cases at most this.
     p99: Time,
-    /// No packet is slower.
+    /// Never longer.
     max: Time,
+}
+
+impl LatencySpec {
+    pub(super) fn validate(this: &Located<Self>) -> Result<Latency, Complaint> {
+        let Self { min, median, p99, max } = &**this;
+        if !(min <= median && median <= p99 && p99 <= max) {
+            return Err(Complaint::at(this.span(), "expected min <= median <= p99 <= max")
+                .help("order the four times from the shortest to the longest"));
+        }
+        if max.as_nanos() == 0 || max.0 > Duration::from_secs(60) {
+            return Err(Complaint::at(this.span(), "expected a max of more than 0s and at most 60s"));
+        }
+        Ok(Latency { min: min.0, median: median.0, p99: p99.0, max: max.0 })
+    }
 }
 
 impl ProfileSpec {
     pub(crate) fn validate(&self) -> Result<NetworkProfile, Complaint> {
-        let LatencySpec { min, median, p99, max } = &*self.latency;
-        if !(min <= median && median <= p99 && p99 <= max) {
-            return Err(Complaint::at(self.latency.span(), "expected min <= median <= p99 <= max")
-                .help("order the four latencies from the fastest packet to the slowest"));
-        }
-        if max.as_nanos() == 0 || max.0 > Duration::from_secs(60) {
-            return Err(Complaint::at(self.latency.span(), "expected a max of more than 0s and at most 60s"));
-        }
         Ok(NetworkProfile {
-            latency: Latency { min: min.0, median: median.0, p99: p99.0, max: max.0 },
+            latency: LatencySpec::validate(&self.latency)?,
             loss: self.loss.0,
             bandwidth_bytes_per_s: self.bandwidth.map(|throughput| throughput.0),
+            costs: self.costs.validate()?,
         })
     }
 }

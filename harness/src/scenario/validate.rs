@@ -6,14 +6,15 @@ use super::explain::{did_you_mean, explain, nearest};
 use super::load::{Resource, Resources};
 use super::located::Located;
 use super::network::{NetworkSpec, parse_profile};
-use super::{Backend, NodeConfigText, NodeSpec, Scenario, ScenarioNetwork};
-use super::{Rules, WorkloadSpec, check, supported, workload};
+use super::{Backend, NodeConfigs, NodeSpec, Scenario, ScenarioNetwork};
+use super::{Rules, WorkloadSpec, check, config, supported, workload};
 use crate::nemesis::FaultSpec;
 use squall_cluster::defects::Defect;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 const NODES_MAX: u16 = 4096;
+const BROKERS_MAX: u16 = 9;
 const SETTLE_DEFAULT: Duration = Duration::from_secs(20);
 /// Beyond this a plan is a mistake, and resolving it would take longer than anything else.
 const ENTRIES_MAX: usize = 1_000;
@@ -37,6 +38,8 @@ pub(super) fn scenario(
     })?;
     let frame = frame(&document).map_err(here)?;
     let network = network(&document, file, text, resources)?;
+    let configs = config::read(document.config.as_ref(), resources).map_err(here)?;
+    let backends = backends(&document, &configs).map_err(here)?;
     Ok(Scenario {
         name: name.to_owned(),
         file: file.to_owned(),
@@ -46,9 +49,11 @@ pub(super) fn scenario(
         tags: tags(&document.tags).map_err(here)?,
         nodes: frame.nodes,
         overrides: overrides(&document.node, &frame).map_err(here)?,
-        backends: backends(&document).map_err(here)?,
+        backends: backends.chosen,
+        runs_on: backends.possible,
+        brokers: brokers(&document).map_err(here)?,
         network,
-        config: config(&document, resources).map_err(here)?,
+        configs,
         run: frame.run,
         settle: document.settle.as_ref().map_or(SETTLE_DEFAULT, |settle| settle.0),
         workloads: workloads(&document, &frame).map_err(here)?,
@@ -116,8 +121,22 @@ fn overrides(entries: &[Located<NodeEntry>], rules: &Rules) -> Result<Vec<NodeSp
     Ok(specs)
 }
 
-fn backends(document: &Document) -> Result<Vec<Backend>, Complaint> {
-    let Some(backends) = &document.backends else { return Ok(vec![Backend::Nats]) };
+/// Those that run unless others are asked for, and those that can.
+struct Backends {
+    chosen: Vec<Backend>,
+    possible: Vec<Backend>,
+}
+
+fn backends(document: &Document, configs: &NodeConfigs) -> Result<Backends, Complaint> {
+    let configured = |backend: &Backend| match configs {
+        NodeConfigs::PerBackend(configs) => configs.contains_key(backend),
+        NodeConfigs::Own | NodeConfigs::One(_) => true,
+    };
+    let Some(backends) = &document.backends else {
+        let possible: Vec<Backend> = supported().iter().copied().filter(configured).collect();
+        let reference = possible.iter().find(|backend| **backend == Backend::Nats).or(possible.first());
+        return Ok(Backends { chosen: reference.copied().into_iter().collect(), possible });
+    };
     let in_this_build = || {
         let names: Vec<&str> = supported().iter().map(|backend| backend.name()).collect();
         format!("this build supports: {}", names.join(", "))
@@ -125,18 +144,32 @@ fn backends(document: &Document) -> Result<Vec<Backend>, Complaint> {
     if backends.is_empty() {
         return Err(Complaint::at(backends.span(), "`backends` is empty: expected at least one").help(in_this_build()));
     }
-    let mut chosen = Vec::with_capacity(backends.len());
+    let mut named = Vec::with_capacity(backends.len());
     for backend in backends.iter() {
-        if !supported().contains(backend) {
-            return Err(Complaint::at(backend.span(), format!("the backend `{}` is not in this build", **backend))
-                .help(in_this_build()));
-        }
-        if chosen.contains(&**backend) {
+        if named.contains(&**backend) {
             return Err(Complaint::at(backend.span(), format!("the backend `{}` stands here twice", **backend)));
         }
-        chosen.push(**backend);
+        if !configured(backend) {
+            return Err(Complaint::at(backend.span(), format!("`config` has no file for the backend `{}`", **backend))
+                .help("add it to the table `config`, or leave the backend out"));
+        }
+        named.push(**backend);
     }
-    Ok(chosen)
+    // A build with fewer backends runs a scenario on those that it has.
+    let chosen: Vec<Backend> = named.into_iter().filter(|backend| supported().contains(backend)).collect();
+    if chosen.is_empty() {
+        return Err(Complaint::at(backends.span(), "none of these backends is in this build").help(in_this_build()));
+    }
+    Ok(Backends { possible: chosen.clone(), chosen })
+}
+
+fn brokers(document: &Document) -> Result<u16, Complaint> {
+    let Some(brokers) = &document.brokers else { return Ok(1) };
+    if (1..=BROKERS_MAX).contains(&**brokers) {
+        return Ok(**brokers);
+    }
+    Err(Complaint::at(brokers.span(), format!("cannot run {} brokers: expected 1 to {BROKERS_MAX}", **brokers))
+        .help("Zenoh has none, whatever stands here"))
 }
 
 fn network(
@@ -165,15 +198,6 @@ fn network(
     let profile =
         parse_profile(&found.text).map_err(|complaint| ScenarioError::in_text(&found.file, &found.text, complaint))?;
     Ok(ScenarioNetwork { name: Some(name.to_owned()), text: Some(found.text), profile })
-}
-
-fn config(document: &Document, resources: &dyn Resources) -> Result<Option<NodeConfigText>, Complaint> {
-    let Some(path) = &document.config else { return Ok(None) };
-    let found = resources.read(Resource::Config, path).map_err(|reason| {
-        Complaint::at(path.span(), format!("cannot read the node configuration `{}`: {reason}", **path))
-            .help("the path is relative to the scenarios' root or to this file")
-    })?;
-    Ok(Some(NodeConfigText { path: (**path).clone(), text: found.text }))
 }
 
 fn workloads(document: &Document, rules: &Rules) -> Result<Vec<WorkloadSpec>, Complaint> {

@@ -39,8 +39,8 @@ fn a_failure_replays_to_the_bit_and_tells_its_story() {
     );
     let story = [
         "cut seed 3 on nats",
-        "cut node-1 -> node-2,node-3,nats-1,store",
-        "mend node-1 -> node-2,node-3,nats-1,store",
+        "cut node-1 -> node-2,node-3,nats1,store",
+        "mend node-1 -> node-2,node-3,nats1,store",
         "coordinator link: disconnected",
         "fail blocklist-converges: ",
         "pass no-panic: ",

@@ -6,6 +6,7 @@
 //! | `healthy` | runs that pass: the table, the JSON lines, their order |
 //! | `failing` | runs that fail: failure files and their replays |
 //! | `damaged` | failure files that something happened to |
+//! | `compare` | `squall compare` |
 //! | `verifying` | `squall verify` |
 //! | `bad_input`, `bad_usage` | what cannot be run, and what its author is told |
 //! | `full_disk` | output that cannot be written |
@@ -19,6 +20,7 @@
 mod bad_input;
 mod bad_usage;
 mod catalogue;
+mod compare;
 mod damaged;
 mod failing;
 mod full_disk;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use squall_cluster::defects::Defect;
 use std::fs;
 
-const COMMANDS: [&str; 7] = ["run", "replay", "verify", "list", "check", "schema", "defects"];
+const COMMANDS: [&str; 9] = ["run", "replay", "verify", "list", "check", "schema", "defects", "compare", "serve"];
 
 #[test]
 fn list_says_what_each_scenario_claims() {

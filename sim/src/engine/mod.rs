@@ -62,6 +62,11 @@ pub(crate) fn uninstall() -> Option<Engine> {
     ENGINE.with(|slot| slot.borrow_mut().take())
 }
 
+/// Puts back what [`uninstall`] took: an engine that is lent to a helper thread, or comes back.
+pub(crate) fn reinstall(engine: Engine) {
+    ENGINE.with(|slot| *slot.borrow_mut() = Some(engine));
+}
+
 /// Works on the network, then wakes and drops what it left, outside the borrow.
 ///
 /// # Panics

@@ -1,5 +1,6 @@
 //! The fate of every packet: healthy links by the profile, faults by rules laid over them.
 
+use super::costs::Processors;
 use super::profile::NetworkProfile;
 use super::{HostId, HostSet};
 use rand_chacha::ChaCha8Rng;
@@ -54,6 +55,7 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(crate) struct Fabric {
     profile: NetworkProfile,
+    processors: Processors,
     rng: ChaCha8Rng,
     rules: Vec<Rule>,
     /// When each host's interface has sent what it was given.
@@ -65,9 +67,10 @@ pub(crate) struct Fabric {
 }
 
 impl Fabric {
-    pub(crate) fn new(profile: NetworkProfile, rng: ChaCha8Rng, hosts: usize) -> Self {
+    pub(crate) fn new(profile: NetworkProfile, processors: Processors, rng: ChaCha8Rng, hosts: usize) -> Self {
         Self {
             profile,
+            processors,
             rng,
             rules: Vec::new(),
             nic_free_ns: vec![0; hosts],
@@ -87,10 +90,10 @@ impl Fabric {
             return Fate::Arrives(now_ns + LOOPBACK_NS);
         }
         let bytes = payload as u64 + HEADER_BYTES;
-        let mut departs_ns = now_ns;
+        let mut departs_ns = self.processors.sent(from, now_ns, &mut self.rng);
         if let Some(rate) = self.profile.nic_bytes_per_s {
             let free = &mut self.nic_free_ns[from.index()];
-            *free = now_ns.max(*free) + bytes * 1_000_000_000 / rate;
+            *free = departs_ns.max(*free) + bytes * 1_000_000_000 / rate;
             departs_ns = *free;
         }
         let mut extra_ns = 0;
@@ -131,7 +134,8 @@ impl Fabric {
             }
             return Fate::Lost(Lost::Random);
         }
-        Fate::Arrives(departs_ns + extra_ns + self.profile.latency.sample(&mut self.rng))
+        let arrives_ns = departs_ns + extra_ns + self.profile.latency.sample(&mut self.rng);
+        Fate::Arrives(self.processors.received(to, arrives_ns, &mut self.rng))
     }
 
     pub(crate) fn add_rule(&mut self, rule: Rule) {

@@ -7,6 +7,7 @@
 //! programs of a run can see. An acknowledgement is no packet of its own, but a cut of the way back stalls
 //! the sender after one retransmission time-out, as it does a real one.
 
+mod costs;
 mod fabric;
 mod profile;
 mod provider;
@@ -14,6 +15,8 @@ mod tcp;
 mod udp;
 mod waiters;
 
+pub use costs::HostCosts;
+pub(crate) use costs::Processors;
 pub(crate) use fabric::{Action, Fabric, Lost, Rule};
 pub use profile::{Latency, NetworkProfile};
 pub(crate) use provider::Provider;
@@ -90,7 +93,8 @@ pub(crate) struct Kernel {
     pub(crate) up: bool,
     next_port: u16,
     listeners: BTreeMap<u16, tcp::Listener>,
-    udp: BTreeMap<u16, udp::Socket>,
+    /// By port, and by the socket's number where several share one.
+    udp: BTreeMap<(u16, u64), udp::Socket>,
 }
 
 /// All kernels and the links between them.

@@ -4,7 +4,7 @@ use crate::entropy::below;
 use rand_core::Rng;
 
 /// A one-way latency distribution given by four quantiles, linear in between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
     /// The shortest, nanoseconds.
     pub min_ns: u64,

@@ -1,15 +1,17 @@
 //! The network as the tokio shim sees it: socket handles that call into the engine.
 
 use super::tcp::{EndKey, ListenerKey};
-use super::udp::{Membership, UdpKey};
+use super::udp::{Membership, PortSharing, UdpKey};
 use super::{HostId, Net};
 use crate::engine::{try_with_net, with_net};
 use crate::world::current_host;
 use bytes::Bytes;
 use squall_hook::{SimFuture, SimListener, SimNet, SimTcp, SimUdp, Sink};
+use squall_interpose::datagrams;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -41,7 +43,16 @@ impl SimNet for Provider {
 
     fn udp(&self, addr: SocketAddr) -> io::Result<Arc<dyn SimUdp>> {
         let host = here();
-        Ok(Arc::new(Udp(with_net(|net| net.udp_bind(host, addr))?)))
+        Ok(Arc::new(Udp(with_net(|net| net.udp_bind(host, addr, PortSharing::Exclusive))?)))
+    }
+
+    fn adopt_udp(&self, descriptor: RawFd) -> Option<io::Result<Arc<dyn SimUdp>>> {
+        datagrams::take(descriptor).map(|opened| adopt(here(), &opened))
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        let host = here();
+        with_net(|net| net.kernel(host).ip)
     }
 
     fn lookup(&self, name: &str) -> SimFuture<Vec<IpAddr>> {
@@ -54,6 +65,17 @@ impl SimNet for Provider {
         };
         Box::pin(std::future::ready(found))
     }
+}
+
+/// Binds a simulated socket as the one that was opened through libc was to be.
+fn adopt(host: HostId, opened: &datagrams::Opened) -> io::Result<Arc<dyn SimUdp>> {
+    let sharing = if opened.shares_port() { PortSharing::Shared } else { PortSharing::Exclusive };
+    let udp = Udp(with_net(|net| net.udp_bind(host, opened.local_addr(), sharing))?);
+    udp.set_multicast_loop_v4(opened.loops());
+    for group in opened.groups() {
+        udp.join_multicast_v4(group)?;
+    }
+    Ok(Arc::new(udp))
 }
 
 struct Tcp(EndKey);
@@ -156,6 +178,10 @@ impl SimUdp for Udp {
 
     fn leave_multicast_v4(&self, group: Ipv4Addr) -> io::Result<()> {
         with_net(|net| net.udp_group(self.0, group, Membership::Leave))
+    }
+
+    fn set_multicast_loop_v4(&self, on: bool) {
+        with_net(|net| net.udp_set_loop(self.0, on));
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -1,5 +1,7 @@
 //! What lives in the world beside the nodes, speaking the real wire protocols.
 
+#[cfg(feature = "redis")]
+mod common;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 #[cfg(feature = "nats")]
@@ -8,3 +10,5 @@ pub mod nats;
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -11,13 +11,7 @@ pub(super) fn enter(config: &WorldConfig) {
     squall_interpose::entropy::seed(entropy::derive(config.seed, Subsystem::Processes));
     clock::set_wall_offset(wall_offset_ns);
     clock::start(config.epoch_ms);
-    squall_hook::set_helper_scope(|| {
-        let (entropy, clock) = (squall_interpose::entropy::inherit(), clock::inherit());
-        Box::new(move || {
-            entropy();
-            clock();
-        })
-    });
+    squall_hook::set_helper_scope(super::helper::lend);
     squall_hook::set_exemption(|work| guard::exempt(work));
     gate::reset();
     gate::set_poll_limit(config.poll_limit, config.on_livelock);

@@ -5,8 +5,8 @@ use super::super::gossip::{Gossip, Heard};
 use super::{Core, LinkState, Now};
 use crate::coordinator;
 use crate::defects::{self, Defect};
-use crate::events::{self, Arrival, Envelope, Event};
-use crate::observe::{Link, NodeEvent, ResyncReason, Source};
+use crate::events::{self, Arrival, Envelope, Event, Numbering};
+use crate::observe::{Link, Message, NodeEvent, ResyncReason, Source};
 use bytes::Bytes;
 
 impl Core {
@@ -28,7 +28,10 @@ impl Core {
                 self.tell(Link::SlowConsumer);
                 self.missed(ResyncReason::Lagged, now);
             }
-            coordinator::Event::Gap => self.missed(ResyncReason::Gap, now),
+            coordinator::Event::Gap => {
+                self.tell(Link::Missed);
+                self.missed(ResyncReason::Gap, now);
+            }
             coordinator::Event::LameDuck => self.tell(Link::LameDuck),
             coordinator::Event::Rebuilt => self.tell(Link::Rebuilt),
             coordinator::Event::Error(error) => {
@@ -75,6 +78,12 @@ impl Core {
                 return;
             }
         };
+        if envelope.numbering == Numbering::Own && envelope.publisher != self.incarnation {
+            if defects::active(Defect::DropReceived) && envelope.sequence.is_multiple_of(10) {
+                return;
+            }
+            self.effects.received = Some(Message { publisher: envelope.publisher, sequence: envelope.sequence });
+        }
         if self.is_echo(&envelope) {
             return;
         }

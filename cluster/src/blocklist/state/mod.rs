@@ -21,7 +21,7 @@ use crate::defects::{self, Defect};
 use crate::entropy::{Backoff, NodeRng};
 use crate::events::Sequences;
 use crate::ids::{Incarnation, NodeId};
-use crate::observe::{NodeEvent, ResyncReason, Source};
+use crate::observe::{Message, NodeEvent, ResyncReason, Source};
 use ipnet::IpNet;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -50,6 +50,8 @@ impl Now {
 pub(super) struct Effects {
     /// To tell the observer.
     pub(super) events: Vec<NodeEvent>,
+    /// The peer's message that this call took in, to tell the observer.
+    pub(super) received: Option<Message>,
     /// Something may be ready to be published.
     pub(super) publish: bool,
     /// Something may be ready for the store.

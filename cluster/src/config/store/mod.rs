@@ -4,12 +4,14 @@ mod kafka;
 mod nats;
 mod postgres;
 mod redis;
+mod tls;
 mod zenoh;
 
 pub use kafka::KafkaConfig;
 pub use nats::{MaxReconnects, NatsConfig};
 pub use postgres::PostgresConfig;
-pub use redis::RedisConfig;
+pub use redis::{RedisCluster, RedisConfig, RedisKind, RedisPool, RedisProtocol, RedisReads};
+pub use tls::Authorities;
 pub use zenoh::ZenohConfig;
 
 use super::reader::Table;

@@ -1,6 +1,7 @@
 //! `type = "nats"`.
 
 use super::super::reader::Table;
+use super::tls::Authorities;
 use super::{Login, is_empty_list, login};
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -22,11 +23,12 @@ pub enum MaxReconnects {
 ///
 /// | key | default |
 /// |---|---|
-/// | `address` | required: a list of `host:port` |
+/// | `address` | required: a list of `host:port`; the client also goes to the servers that those tell it of |
 /// | `user`, `password` | none; both or neither |
 /// | `credentials` | none; a credentials text with JWT and seed, instead of `user` |
 /// | `no-echo` | `true` |
-/// | `tls.enable` | `false` |
+/// | `tls.enable` | `false`: TLS only if the server demands it |
+/// | `tls.ca` | none; PEM text of the authorities to trust instead of the system's |
 /// | `timeout.connection`, `timeout.request` | `5s`, `10s` |
 /// | `ping-interval` | `60s` |
 /// | `max-reconnects` | unlimited; 0 disables them |
@@ -43,6 +45,8 @@ pub struct NatsConfig {
     pub no_echo: bool,
     /// Whether TLS is required.
     pub tls: bool,
+    /// Whom to trust instead of the system's authorities.
+    pub authorities: Option<Authorities>,
     /// Longest time to connect.
     pub connection_timeout: Duration,
     /// Longest time to hand a message to the client.
@@ -67,6 +71,7 @@ impl std::fmt::Debug for NatsConfig {
             .field("login", &self.login)
             .field("no_echo", &self.no_echo)
             .field("tls", &self.tls)
+            .field("authorities", &self.authorities)
             .field("ping_interval", &self.ping_interval)
             .field("max_reconnects", &self.max_reconnects)
             .finish_non_exhaustive()
@@ -93,6 +98,7 @@ impl NatsConfig {
             credentials: table.string("credentials"),
             no_echo: table.boolean("no-echo", true),
             tls: tls.boolean("enable", false),
+            authorities: Authorities::read(&tls),
             connection_timeout: timeout.positive("connection", Duration::from_secs(5)),
             request_timeout: timeout.positive("request", Duration::from_secs(10)),
             ping_interval: table.positive("ping-interval", Duration::from_secs(60)),

@@ -41,6 +41,8 @@ pub enum CheckSpec {
         /// Limit of the 99th percentile of the time to the last node.
         last_p99: Option<Duration>,
     },
+    /// Messages arrive as the backend promises.
+    Delivery,
     /// One of [`ALWAYS_ON`], named although it needs no naming.
     AlwaysOn(&'static str),
 }
@@ -88,6 +90,8 @@ registry! {
     exposure: Exposure = "exposure",
     /// How long events take to reach the other nodes.
     fan_out: FanOutLimits = "fan-out",
+    /// Coordinator messages arrive as the backend promises.
+    delivery: Plain = "delivery",
     /// Always on: no simulated code panics.
     no_panic: Plain = "no-panic",
     /// Always on: simulated time never stands still while tasks run.
@@ -108,6 +112,7 @@ impl CheckSpec {
             Self::NoResurrectedBlock => "no-resurrected-block",
             Self::Exposure { .. } => "exposure",
             Self::FanOut { .. } => "fan-out",
+            Self::Delivery => "delivery",
             Self::AlwaysOn(name) => name,
         }
     }

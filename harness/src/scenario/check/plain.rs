@@ -16,6 +16,7 @@ impl Plain {
         match name {
             "no-lost-block" => Ok(CheckSpec::NoLostBlock),
             "no-resurrected-block" => Ok(CheckSpec::NoResurrectedBlock),
+            "delivery" => Ok(CheckSpec::Delivery),
             _ if ALWAYS_ON.contains(&name) => Ok(CheckSpec::AlwaysOn(name)),
             _ => Err(Complaint::at(span, format!("the check `{name}` needs parameters"))),
         }

@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -22,8 +23,15 @@ use std::task::{Context, Poll};
 /// What an operation that takes simulated time returns.
 pub type SimFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-/// What a helper thread runs first.
-pub type HelperScope = Box<dyn FnOnce() + Send>;
+/// What surrounds the work of a helper thread, for which the simulation's thread waits.
+pub struct HelperScope {
+    /// Runs on the helper before its work.
+    pub enter: Box<dyn FnOnce() + Send>,
+    /// Runs on the helper after its work, also if that panicked.
+    pub leave: Box<dyn FnOnce() + Send>,
+    /// Runs on the thread that waited, once the helper has ended.
+    pub resume: Box<dyn FnOnce()>,
+}
 
 /// Where a socket puts the bytes it has read; called once or more, with at most the bytes asked for in all.
 pub type Sink<'a> = &'a mut dyn FnMut(&[u8]);
@@ -85,6 +93,8 @@ pub trait SimUdp: Send + Sync {
     /// # Errors
     /// When the socket is not a member.
     fn leave_multicast_v4(&self, group: Ipv4Addr) -> io::Result<()>;
+    /// Whether members on this host get what the socket sends to a group.
+    fn set_multicast_loop_v4(&self, on: bool);
     /// The bound address.
     ///
     /// # Errors
@@ -106,6 +116,11 @@ pub trait SimNet: Send + Sync {
     /// # Errors
     /// As `bind(2)`: address in use, or not one of this host.
     fn udp(&self, addr: SocketAddr) -> io::Result<Arc<dyn SimUdp>>;
+    /// The simulated socket for a descriptor that simulated code got from libc and has bound; `None` if this
+    /// network did not give it out. The descriptor itself stays the caller's, to close.
+    fn adopt_udp(&self, descriptor: RawFd) -> Option<io::Result<Arc<dyn SimUdp>>>;
+    /// The host's address, on its one interface beside the loopback.
+    fn address(&self) -> Ipv4Addr;
     /// Resolves a host name.
     fn lookup(&self, host: &str) -> SimFuture<Vec<IpAddr>>;
 }
@@ -176,14 +191,17 @@ pub fn exempt<R>(work: impl FnOnce() -> R) -> R {
     result.expect("the exemption runs what it is given")
 }
 
-/// Registers how a helper thread (`spawn_blocking`) inherits clock and entropy: called on the
-/// simulation thread, it returns what the helper runs first.
+/// Registers how a helper thread (`spawn_blocking`) gets the simulation's network, clock and entropy, and how they
+/// come back: called on the simulation's thread.
 pub fn set_helper_scope(scope: fn() -> HelperScope) {
     let _first_wins = HELPER_SCOPE.set(scope);
 }
 
-/// What a helper thread started now has to run first.
+/// What has to surround the work of a helper thread started now.
 #[must_use]
 pub fn helper_scope() -> HelperScope {
-    HELPER_SCOPE.get().map_or_else(|| Box::new(|| ()) as HelperScope, |scope| scope())
+    match HELPER_SCOPE.get() {
+        Some(scope) => scope(),
+        None => HelperScope { enter: Box::new(|| ()), leave: Box::new(|| ()), resume: Box::new(|| ()) },
+    }
 }

@@ -31,9 +31,19 @@ pub fn take_refusals() -> Vec<&'static str> {
     REFUSALS.with(RefCell::take)
 }
 
+/// Adds what a helper thread was refused, taken there by [`take_refusals`].
+pub fn add_refusals(refused: Vec<&'static str>) {
+    REFUSALS.with_borrow_mut(|r| r.extend(refused));
+}
+
+/// Whether this thread may open no real socket.
+pub(crate) fn armed() -> bool {
+    GUARDED.try_with(Cell::get).unwrap_or(false)
+}
+
 /// Whether `what` is refused now; remembers it if so.
 pub(crate) fn refuses(what: &'static str) -> bool {
-    let refused = GUARDED.try_with(Cell::get).unwrap_or(false);
+    let refused = armed();
     if refused {
         let _thread_is_ending = REFUSALS.try_with(|r| r.borrow_mut().push(what));
     }

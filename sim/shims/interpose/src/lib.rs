@@ -3,12 +3,13 @@
 //!
 //! Libraries read clocks and randomness straight from libc, below anything a Rust API could replace, so
 //! this crate defines the symbols themselves: `getrandom`, `clock_gettime`, `gettimeofday`, `time`,
-//! `syscall` (raw `getrandom` and timed futex waits), `open` (of the random device), `socket` and `pthread_create`. Outside a
-//! simulation thread each of them does what libc's does.
+//! `syscall` (raw `getrandom` and timed futex waits), `open` (of the random device), `pthread_create`, `socket` and what is
+//! called on a datagram socket before it is handed to tokio. Outside a simulation thread each of them does what libc's does.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`clock`] | the simulated clock of the simulation thread |
+//! | [`datagrams`] | descriptors that stand in for datagram sockets opened through libc |
 //! | [`entropy`] | the seeded stream behind `getrandom` |
 //! | [`guard`] | refusing real sockets and threads to simulated code |
 //! | [`layout`] | switching address randomisation off by re-executing |
@@ -32,10 +33,12 @@ compile_error!(
 );
 
 pub mod clock;
+pub mod datagrams;
 pub mod entropy;
 pub mod guard;
 pub mod layout;
 mod memory;
 pub mod pool;
 pub mod signals;
+mod socket_symbols;
 mod symbols;

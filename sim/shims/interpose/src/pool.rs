@@ -68,6 +68,11 @@ pub struct Pool {
 /// The pipe to the parent, in a child; -1 elsewhere.
 static CHILD_PIPE: AtomicI32 = AtomicI32::new(-1);
 
+/// Whether this process is a child of a pool.
+pub(crate) fn in_child() -> bool {
+    CHILD_PIPE.load(Ordering::Relaxed) >= 0
+}
+
 /// Ends a child from anywhere in its code, with this result. Elsewhere than in a child it ends the program with exit
 /// code 1 after printing the result to standard error.
 pub fn finish_with(output: &[u8]) -> ! {

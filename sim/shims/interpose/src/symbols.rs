@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "replacing C symbols is what this file is for")]
 
 use crate::clock::{self, Clock, Timeout};
-use crate::{entropy, guard};
+use crate::{entropy, guard, pool};
 use libc::{c_int, c_long, c_void, clockid_t, suseconds_t, time_t, timespec, timeval};
 
 const NS_PER_S: i64 = 1_000_000_000;
@@ -13,7 +13,7 @@ const NS_PER_S: i64 = 1_000_000_000;
 /// # Safety
 /// As the system call `n` demands.
 #[cfg(target_arch = "x86_64")]
-unsafe fn raw(n: c_long, args: [usize; 6]) -> c_long {
+pub(crate) unsafe fn raw(n: c_long, args: [usize; 6]) -> c_long {
     let result: isize;
     // SAFETY: the kernel's calling convention; the caller vouches for the arguments.
     unsafe {
@@ -29,7 +29,7 @@ unsafe fn raw(n: c_long, args: [usize; 6]) -> c_long {
 /// # Safety
 /// As the system call `n` demands.
 #[cfg(target_arch = "aarch64")]
-unsafe fn raw(n: c_long, args: [usize; 6]) -> c_long {
+pub(crate) unsafe fn raw(n: c_long, args: [usize; 6]) -> c_long {
     let result: isize;
     // SAFETY: the kernel's calling convention; the caller vouches for the arguments.
     unsafe {
@@ -48,7 +48,7 @@ fn errno(result: isize) -> c_long {
     result as c_long
 }
 
-fn set_errno(code: c_int) {
+pub(crate) fn set_errno(code: c_int) {
     // SAFETY: libc's thread-local errno is always valid to write.
     unsafe { *libc::__errno_location() = code }
 }
@@ -131,8 +131,31 @@ unsafe extern "C" fn syscall(n: c_long, a: usize, b: usize, c: usize, d: usize, 
             return -1;
         }
     }
+    if n == libc::SYS_futex && d == 0 && guard::armed() && pool::in_child() {
+        // SAFETY: a wait's first argument is the futex word.
+        unsafe { refuse_endless_wait(a as *const u32, b as c_int, c as u32) };
+    }
     // SAFETY: the caller's own arguments.
     unsafe { raw(n, [a, b, c, d, e, f]) }
+}
+
+/// Ends the process if simulated code waits for another thread without a time-out. There is none: the run would hang.
+/// Only in a child, since elsewhere threads of other worlds may hold a lock for a moment.
+///
+/// # Safety
+/// `word` is valid for reads, as futex(2) demands of a wait.
+unsafe fn refuse_endless_wait(word: *const u32, op: c_int, expected: u32) {
+    let op = op & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
+    // SAFETY: the caller's futex word.
+    if (op == libc::FUTEX_WAIT || op == libc::FUTEX_WAIT_BITSET) && unsafe { *word } == expected {
+        let why = "squall: simulated code blocked its thread until another one goes on, as a full queue with a blocking \
+                   sender does; a run has one thread, so wait asynchronously or in tokio::task::spawn_blocking\n";
+        // SAFETY: a local buffer; then the end of the process, which needs nothing.
+        unsafe {
+            libc::write(libc::STDERR_FILENO, why.as_ptr().cast(), why.len());
+            libc::abort();
+        }
+    }
 }
 
 /// The error a timed wait on the simulation thread ends with; `None` when it is no wait.
@@ -194,18 +217,6 @@ fn seeded_device() -> Option<c_int> {
         let written = fd >= 0 && libc::write(fd, bytes.as_ptr().cast(), bytes.len()) == bytes.len() as isize;
         (written && libc::lseek(fd, 0, libc::SEEK_SET) == 0).then_some(fd)
     }
-}
-
-/// # Safety
-/// As socket(2).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    if guard::refuses("a real socket: open it through tokio::net, which the simulation provides") {
-        set_errno(libc::EPERM);
-        return -1;
-    }
-    // SAFETY: plain integers.
-    unsafe { raw(libc::SYS_socket, [domain as usize, kind as usize, protocol as usize, 0, 0, 0]) as c_int }
 }
 
 type StartRoutine = extern "C" fn(*mut c_void) -> *mut c_void;

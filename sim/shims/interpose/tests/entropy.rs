@@ -68,9 +68,9 @@ fn the_clock_stands_at_its_epoch_and_moves_as_told() {
 fn a_real_socket_and_a_thread_are_refused_while_the_guard_is_armed() {
     let refused = fresh(None, || {
         squall_interpose::guard::arm();
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").is_err();
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").is_err();
         let thread = std::thread::Builder::new().spawn(|| ()).is_err();
-        let exempt = squall_interpose::guard::exempt(|| std::net::UdpSocket::bind("127.0.0.1:0").is_ok());
+        let exempt = squall_interpose::guard::exempt(|| std::net::TcpListener::bind("127.0.0.1:0").is_ok());
         squall_interpose::guard::disarm();
         (socket, thread, exempt, squall_interpose::guard::take_refusals().len())
     });

@@ -69,13 +69,12 @@ impl Handle {
     /// Runs `future` to its end on this thread.
     ///
     /// # Panics
-    /// Inside an asynchronous task; and inside `spawn_blocking` in a simulation, if the future has
-    /// to wait.
+    /// Inside an asynchronous task.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         if gate::on_helper() {
             let _runtime = self.0.enter();
-            task::finish_at_once(future)
+            task::block_on(future)
         } else {
             self.0.block_on(future)
         }

@@ -217,50 +217,6 @@ fn local_tasks_inherit_the_incarnation_and_die_with_it() {
 }
 
 #[test]
-fn tasks_started_inside_spawn_blocking_belong_to_the_caller() {
-    simulate(async {
-        let host = gate::new_incarnation();
-        let simulation = std::thread::current().id();
-        let started = spawn_in(host, async move {
-            tokio::task::spawn_blocking(move || {
-                assert_ne!(std::thread::current().id(), simulation);
-                let nested = tokio::task::spawn_blocking(gate::current);
-                (tokio::spawn(pending::<()>()), nested, Handle::current().block_on(async { gate::current() }))
-            })
-            .await
-            .unwrap()
-        });
-        let (task, nested, inside) = started.await.unwrap();
-        assert_eq!((inside, nested.await.unwrap()), (host, host));
-        assert_eq!((gate::tasks(host), gate::escaped()), (1, 0));
-        gate::kill(host);
-        assert!(task.await.unwrap_err().is_cancelled());
-    });
-}
-
-#[test]
-fn panic_inside_spawn_blocking_reaches_its_caller_alone() {
-    simulate(async {
-        let host = gate::new_incarnation();
-        let outcome = spawn_in(host, async { tokio::task::spawn_blocking(|| panic!("boom")).await });
-        assert!(outcome.await.unwrap().unwrap_err().is_panic());
-        assert_eq!((gate::tasks(host), gate::current()), (0, 0));
-        assert_eq!(spawn_in(host, async { gate::current() }).await.unwrap(), host);
-    });
-}
-
-#[test]
-fn block_on_that_would_wait_for_ever_is_refused() {
-    simulate(async {
-        let handle = Handle::current();
-        let outcome = tokio::task::spawn_blocking(move || handle.block_on(pending::<()>())).await;
-        let panic = outcome.unwrap_err().into_panic();
-        let message = panic.downcast_ref::<String>().unwrap();
-        assert!(message.starts_with("block_on inside spawn_blocking waited"), "{message}");
-    });
-}
-
-#[test]
 fn spawn_of_a_dead_incarnation_is_aborted_at_once() {
     simulate(async {
         let host = gate::new_incarnation();

@@ -72,11 +72,33 @@ enum Phase {
     Gone,
 }
 
+/// How an application's socket shows addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    V4,
+    /// As IPv6 addresses that stand for IPv4 ones: what a dual-stack listener accepts.
+    Mapped,
+}
+
+impl Family {
+    fn of(addr: SocketAddr) -> Self {
+        if addr.is_ipv6() { Self::Mapped } else { Self::V4 }
+    }
+
+    fn show(self, addr: SocketAddrV4) -> SocketAddr {
+        match self {
+            Self::V4 => addr.into(),
+            Self::Mapped => (addr.ip().to_ipv6_mapped(), addr.port()).into(),
+        }
+    }
+}
+
 /// One end of a connection, as its host's kernel sees it.
 #[derive(Debug)]
 struct End {
     host: HostId,
     addr: SocketAddrV4,
+    family: Family,
     phase: Phase,
     /// An application holds it (or it waits in a backlog).
     app: bool,
@@ -130,6 +152,7 @@ impl End {
         Self {
             host,
             addr,
+            family: Family::V4,
             phase: Phase::Opening,
             app: false,
             error: None,
@@ -240,7 +263,9 @@ impl Net {
 
     /// Sends a SYN; [`Net::connected`] tells when it is answered.
     pub(crate) fn connect(&mut self, host: HostId, local: Option<SocketAddr>, peer: SocketAddr) -> io::Result<EndKey> {
-        let IpAddr::V4(peer_ip) = peer.ip() else { return Err(io::ErrorKind::NetworkUnreachable.into()) };
+        let IpAddr::V4(peer_ip) = peer.ip().to_canonical() else {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        };
         let peer_ip = if peer_ip.is_unspecified() { Ipv4Addr::LOCALHOST } else { peer_ip };
         let Some(to) = self.route(host, peer_ip) else { return Err(io::ErrorKind::HostUnreachable.into()) };
         let kernel = self.kernel(host);
@@ -252,7 +277,8 @@ impl Net {
         };
         let here = SocketAddrV4::new(ip, port);
         let there = SocketAddrV4::new(peer_ip, peer.port());
-        let key = self.conns.insert([End { app: true, ..End::new(host, here) }, End::new(to, there)]);
+        let mine = End { app: true, family: Family::of(peer), ..End::new(host, here) };
+        let key = self.conns.insert([mine, End::new(to, there)]);
         self.transmit(key, Segment::Syn);
         Ok(key)
     }
@@ -315,11 +341,13 @@ impl Net {
             return;
         }
         listener.backlog.push_back(server);
+        let family = Family::of(listener.local);
         let acceptors = std::mem::take(&mut listener.acceptors);
         self.wake(acceptors);
         if let Some(end) = self.conns.end(server) {
             end.phase = Phase::Open;
             end.app = true;
+            end.family = family;
         }
         self.transmit(server, Segment::SynAck);
     }

@@ -225,12 +225,14 @@ impl Net {
 
     pub(crate) fn tcp_local_addr(&mut self, key: EndKey) -> io::Result<SocketAddr> {
         let end = self.conns.end(key).ok_or(io::ErrorKind::NotConnected)?;
-        Ok(SocketAddr::V4(end.addr))
+        Ok(end.family.show(end.addr))
     }
 
     /// Where it was connected to, also when it no longer is.
     pub(crate) fn tcp_origin(&mut self, key: EndKey) -> io::Result<SocketAddr> {
-        self.tcp_local_addr(key.peer())
+        let family = self.conns.end(key).ok_or(io::ErrorKind::NotConnected)?.family;
+        let peer = self.conns.end(key.peer()).ok_or(io::ErrorKind::NotConnected)?;
+        Ok(family.show(peer.addr))
     }
 
     pub(crate) fn tcp_peer_addr(&mut self, key: EndKey) -> io::Result<SocketAddr> {

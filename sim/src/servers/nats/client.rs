@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::config::Authorization;
 use super::outbox::Outbox;
 use super::protocol::HeaderSupport;
+use super::route::Route;
 use super::router::Echo;
 
 /// The newest protocol a client may ask for; from this one on it takes `INFO` at any time.
@@ -48,6 +49,16 @@ pub enum CloseReason {
     SlowConsumerWriteDeadline,
     /// The server stopped, or was a lame duck.
     ServerShutdown,
+    /// The TLS handshake failed or took too long.
+    TlsHandshake,
+    /// A client connected to the port of routes.
+    WrongPort,
+    /// The server at the other end of a route has a route already, or is this one.
+    DuplicateRoute,
+    /// The server at the other end of a route bears this server's name.
+    DuplicateServerName,
+    /// The server at the other end of a route belongs to another cluster.
+    ClusterNameConflict,
 }
 
 impl CloseReason {
@@ -78,9 +89,11 @@ pub(super) enum Timer {
     Write,
     /// The end of the pause of a publisher whose receivers are behind.
     Stall,
+    /// The end of the time for the TLS handshake.
+    Handshake,
 }
 
-pub(super) const TIMERS: [Timer; 4] = [Timer::Auth, Timer::Ping, Timer::Write, Timer::Stall];
+pub(super) const TIMERS: [Timer; 5] = [Timer::Auth, Timer::Ping, Timer::Write, Timer::Stall, Timer::Handshake];
 
 /// How the client wants to be treated; until it says so, as `nats-server` treats a bare connection.
 #[derive(Clone, Debug)]
@@ -173,9 +186,18 @@ impl ConnectRequest {
     }
 }
 
-/// One client and the bytes that wait for it.
+/// Who is at the other end of a connection.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Client,
+    /// Another server of the cluster.
+    Route(Box<Route>),
+}
+
+/// One connection and the bytes that wait for it.
 #[derive(Debug)]
 pub(super) struct Client {
+    pub(super) kind: Kind,
     /// Number that no other connection to this server has or had.
     pub(super) id: u64,
     pub(super) peer: SocketAddr,
@@ -185,6 +207,8 @@ pub(super) struct Client {
     pub(super) introduced: bool,
     /// Whether the client's first ping was answered, after which it may be sent an `INFO`.
     pub(super) settled: bool,
+    /// Which of the server's introductions the client has seen.
+    pub(super) informed: u64,
     pub(super) pings_out: u32,
     pub(super) last_ping: Option<Instant>,
     pub(super) last_active: Instant,
@@ -202,14 +226,16 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(id: u64, peer: SocketAddr, now: Instant) -> Self {
+    pub(super) fn new(kind: Kind, id: u64, peer: SocketAddr, now: Instant) -> Self {
         Self {
+            kind,
             id,
             peer,
             phase: Phase::Open,
             options: Options::default(),
             introduced: false,
             settled: false,
+            informed: 0,
             pings_out: 0,
             last_ping: None,
             last_active: now,
@@ -220,6 +246,24 @@ impl Client {
             attention: false,
             timers: [None; TIMERS.len()],
         }
+    }
+
+    pub(super) fn route(&self) -> Option<&Route> {
+        match &self.kind {
+            Kind::Route(route) => Some(route),
+            Kind::Client => None,
+        }
+    }
+
+    pub(super) fn route_mut(&mut self) -> Option<&mut Route> {
+        match &mut self.kind {
+            Kind::Route(route) => Some(route),
+            Kind::Client => None,
+        }
+    }
+
+    pub(super) fn is_client(&self) -> bool {
+        matches!(self.kind, Kind::Client)
     }
 
     pub(super) fn timer(&self, timer: Timer) -> Option<Instant> {

@@ -1,5 +1,6 @@
 //! Settings of one server, with the defaults of `nats-server` 2.10.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything one [`NatsServer`](super::NatsServer) can be told; the default is `nats-server` without a file.
@@ -11,16 +12,20 @@ pub struct ServerConfig {
     pub version: String,
     /// Address shown to clients as the one the server listens on.
     pub host: String,
-    /// Other addresses a client may connect to, as `host:port`; a lone server names none.
+    /// Addresses at which clients reach this server, as `host:port`. A lone server tells its clients these
+    /// and nothing else; in a cluster every client learns those of all servers, and a server without any
+    /// takes the address it listens on.
     pub connect_urls: Vec<String>,
+    /// Encryption of client connections; none when absent.
+    pub tls: Option<TlsMode>,
+    /// The other servers; a server without is alone.
+    pub cluster: Option<ClusterConfig>,
     /// Who may connect.
     pub authorization: Authorization,
     /// Sizes and counts.
     pub limits: Limits,
     /// Intervals and deadlines.
     pub timing: Timing,
-    /// What the server's single core needs for each piece of work.
-    pub service: ServiceTimes,
 }
 
 impl Default for ServerConfig {
@@ -30,10 +35,55 @@ impl Default for ServerConfig {
             version: "2.10.29".to_owned(),
             host: "0.0.0.0".to_owned(),
             connect_urls: Vec::new(),
+            tls: None,
+            cluster: None,
             authorization: Authorization::default(),
             limits: Limits::default(),
             timing: Timing::default(),
-            service: ServiceTimes::default(),
+        }
+    }
+}
+
+/// Whether and how client connections are encrypted.
+#[derive(Clone, Debug)]
+pub enum TlsMode {
+    /// Every client must, with the handshake behind the server's greeting.
+    Required(Arc<rustls::ServerConfig>),
+}
+
+impl PartialEq for TlsMode {
+    /// Whether both are the very same configuration.
+    fn eq(&self, other: &Self) -> bool {
+        let (Self::Required(one), Self::Required(other)) = (self, other);
+        Arc::ptr_eq(one, other)
+    }
+}
+
+impl Eq for TlsMode {}
+
+/// How the server finds the others and talks to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Name of the cluster, the same at all its servers.
+    pub name: String,
+    /// Where other servers listen for routes, as `host:port`; one that knows the rest is enough, and the
+    /// server's own address does no harm.
+    pub routes: Vec<String>,
+    /// Where others reach this server's route listener, as `host:port`; the address they see when absent.
+    pub advertise: Option<String>,
+    /// Time between two pings over a route.
+    pub ping_interval: Duration,
+}
+
+impl ClusterConfig {
+    /// A cluster with the defaults of `nats-server`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            name: name.into(),
+            routes: routes.into_iter().map(Into::into).collect(),
+            advertise: None,
+            ping_interval: Duration::from_secs(30),
         }
     }
 }
@@ -95,6 +145,8 @@ pub struct Timing {
     pub max_pings_out: u32,
     /// Time a client has to authenticate, where authentication is required.
     pub auth_timeout: Duration,
+    /// Time a client has for the TLS handshake, where TLS is required.
+    pub tls_timeout: Duration,
     /// Time one write to a client may take before the client is cut as a slow consumer.
     pub write_deadline: Duration,
     /// Time over which lame duck mode closes the clients, its grace period included.
@@ -109,29 +161,10 @@ impl Default for Timing {
             ping_interval: Duration::from_secs(120),
             max_pings_out: 2,
             auth_timeout: Duration::from_secs(2),
+            tls_timeout: Duration::from_secs(2),
             write_deadline: Duration::from_secs(10),
             lame_duck_duration: Duration::from_secs(120),
             lame_duck_grace: Duration::from_secs(10),
         }
-    }
-}
-
-/// What the server's single core needs for each piece of work; zero is free.
-///
-/// Deliveries leave when the core gets to them, and everything else to a client waits behind its
-/// deliveries. The timers of tokio round up to a millisecond, so what is due within one leaves together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServiceTimes {
-    /// Work for one published message.
-    pub per_message: Duration,
-    /// Work for one delivery of a message to one subscription.
-    pub per_delivery: Duration,
-}
-
-impl ServiceTimes {
-    /// Whether work takes no time at all.
-    #[must_use]
-    pub fn is_free(&self) -> bool {
-        self.per_message.is_zero() && self.per_delivery.is_zero()
     }
 }

@@ -1,27 +1,21 @@
 //! The asynchronous shell: sockets around the [`Engine`].
 //!
-//! One task per connection reads its socket; whoever makes bytes for a client also tries to write them at
+//! One task per connection reads its socket (`session`); whoever makes bytes for a client also tries to write them at
 //! once. Only when a socket takes no more is its own task woken to wait for room. One more task, the
 //! driver, accepts connections and sleeps until the engine's earliest deadline, for all clients together.
 
-use std::future::Future;
-use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::io::IoSlice;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, BytesMut};
-use tokio::io::AsyncReadExt;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::Instant;
 
 use super::client::CloseReason;
 use super::engine::Engine;
 use super::router::ClientKey;
+use super::secure::{Secure, Written};
 
-/// Size of a connection's first read buffer; it doubles while reads fill it.
-const READ_BUFFER: usize = 1024;
-const READ_BUFFER_MAX: usize = 64 * 1024;
 /// Buffers written by one call.
 const SLICES: usize = 8;
 
@@ -31,12 +25,26 @@ pub(super) struct Shared(Mutex<State>);
 
 impl Shared {
     pub(super) fn new(engine: Engine) -> Self {
-        Self(Mutex::new(State { engine, sockets: Vec::new(), driver: None, armed: None }))
+        Self(Mutex::new(State {
+            engine,
+            sockets: Vec::new(),
+            driver: None,
+            router: None,
+            open: Open::NotYet,
+            armed: None,
+        }))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the server listens for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Open {
+    NotYet,
+    Already,
 }
 
 /// The engine and its sockets.
@@ -47,48 +55,53 @@ pub(super) struct State {
     sockets: Vec<Option<Socket>>,
     /// The driver task.
     pub(super) driver: Option<Waker>,
+    /// The task that opens routes.
+    pub(super) router: Option<Waker>,
+    /// Whether the server listens for clients, before which it opens no routes.
+    pub(super) open: Open,
     /// When the driver wakes on its own.
     pub(super) armed: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Socket {
-    writer: OwnedWriteHalf,
+pub(super) struct Socket {
+    pub(super) writer: OwnedWriteHalf,
     /// The task that reads the socket.
     reader: Option<Waker>,
-}
-
-/// What one attempt to write came to.
-enum Written {
-    Some(usize),
-    Full,
-    Failed,
+    pub(super) secure: Option<Secure>,
 }
 
 impl Socket {
-    fn write(&self, engine: &Engine, key: ClientKey) -> Written {
+    fn write(&mut self, engine: &Engine, key: ClientKey) -> Written {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = engine.outbox(key).slices(&mut slices);
-        let written = match &slices[..count] {
-            [slice] => self.writer.try_write(slice),
-            slices => self.writer.try_write_vectored(slices),
-        };
-        match written {
-            Ok(0) => Written::Failed,
-            Ok(bytes) => Written::Some(bytes),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Written::Full,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Written::Some(0),
-            Err(_) => Written::Failed,
+        match (&mut self.secure, &slices[..count]) {
+            (None, [slice]) => Written::from_io(self.writer.try_write(slice)),
+            (None, slices) => Written::from_io(self.writer.try_write_vectored(slices)),
+            (Some(secure), slices) => secure.write(slices, &self.writer),
         }
+    }
+
+    /// Writes what TLS has to say for itself.
+    fn flush(&mut self) -> Written {
+        self.secure.as_mut().map_or(Written::Some(0), |secure| secure.flush(&self.writer))
     }
 }
 
 impl State {
-    fn add_socket(&mut self, key: ClientKey, writer: OwnedWriteHalf) {
+    pub(super) fn add_socket(&mut self, key: ClientKey, writer: OwnedWriteHalf, secure: Option<Secure>) {
         if self.sockets.len() <= key.index() {
             self.sockets.resize_with(key.index() + 1, || None);
         }
-        self.sockets[key.index()] = Some(Socket { writer, reader: None });
+        self.sockets[key.index()] = Some(Socket { writer, reader: None, secure });
+    }
+
+    pub(super) fn socket_mut(&mut self, key: ClientKey) -> Option<&mut Socket> {
+        self.sockets.get_mut(key.index()).and_then(Option::as_mut)
+    }
+
+    pub(super) fn remove_socket(&mut self, key: ClientKey) -> Option<Socket> {
+        self.sockets.get_mut(key.index()).and_then(Option::take)
     }
 
     /// Looks after every client with something to write, and after the driver's alarm.
@@ -111,6 +124,9 @@ impl State {
         if earlier || self.engine.is_finished() {
             self.wake_driver();
         }
+        if self.engine.has_dials() || self.engine.is_stopped() {
+            self.wake_router();
+        }
     }
 
     pub(super) fn wake_driver(&mut self) {
@@ -119,11 +135,22 @@ impl State {
         }
     }
 
+    pub(super) fn wake_router(&mut self) {
+        if let Some(router) = self.router.take() {
+            router.wake();
+        }
+    }
+
     /// Writes what waits for a client until it is gone or the socket takes no more.
     fn write(&mut self, key: ClientKey, now: Instant) {
-        let Some(socket) = self.sockets.get(key.index()).and_then(Option::as_ref) else {
+        let Some(socket) = self.sockets.get_mut(key.index()).and_then(Option::as_mut) else {
             return;
         };
+        match socket.flush() {
+            Written::Some(_) => {}
+            Written::Full => return self.engine.block(key, now),
+            Written::Failed => return self.engine.fail(key, CloseReason::WriteError),
+        }
         while !self.engine.outbox(key).is_empty() {
             match socket.write(&self.engine, key) {
                 Written::Some(bytes) => self.engine.wrote(key, bytes),
@@ -134,7 +161,7 @@ impl State {
     }
 
     /// Goes on writing to a socket that was full, and asks to be woken when it has room.
-    fn resume_write(&mut self, key: ClientKey, cx: &mut Context<'_>) {
+    pub(super) fn resume_write(&mut self, key: ClientKey, cx: &mut Context<'_>) {
         while self.engine.is_blocked(key) {
             let Some(socket) = self.sockets[key.index()].as_ref() else {
                 return;
@@ -151,102 +178,12 @@ impl State {
     }
 
     /// Keeps the waker of a connection's task.
-    fn note_reader(&mut self, key: ClientKey, cx: &Context<'_>) {
+    pub(super) fn note_reader(&mut self, key: ClientKey, cx: &Context<'_>) {
         if let Some(socket) = self.sockets[key.index()].as_mut() {
             match &mut socket.reader {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
-        }
-    }
-}
-
-/// The reading side of one connection; dropping it ends the connection.
-pub(super) struct Session {
-    shared: Arc<Shared>,
-    key: ClientKey,
-    reader: OwnedReadHalf,
-    buffer: BytesMut,
-    chunk: usize,
-}
-
-impl Session {
-    /// Takes in an accepted connection and greets its client.
-    pub(super) fn open(shared: &Arc<Shared>, stream: tokio::net::TcpStream, peer: std::net::SocketAddr) -> Self {
-        let now = Instant::now();
-        let (reader, writer) = stream.into_split();
-        let mut state = shared.lock();
-        let key = state.engine.attach(peer, now);
-        state.add_socket(key, writer);
-        state.settle(now);
-        drop(state);
-        Self { shared: Arc::clone(shared), key, reader, buffer: BytesMut::new(), chunk: READ_BUFFER }
-    }
-
-    /// Runs until the connection ends.
-    pub(super) async fn run(mut self) {
-        std::future::poll_fn(|cx| self.poll(cx)).await;
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { shared, key, reader, buffer, chunk } = self;
-        let key = *key;
-        let mut state = shared.lock();
-        let state = &mut *state;
-        loop {
-            if state.engine.is_blocked(key) {
-                state.resume_write(key, cx);
-                state.settle(Instant::now());
-            }
-            if state.engine.is_gone(key) {
-                return Poll::Ready(());
-            }
-            // Before any look at the socket: what is due later must find the waker.
-            state.note_reader(key, cx);
-            if !state.engine.listens(key) {
-                return Poll::Pending;
-            }
-            let read = ready!(poll_read(reader, buffer, *chunk, cx));
-            let now = Instant::now();
-            match read {
-                Ok(0) => state.engine.close(key, CloseReason::ClientClosed),
-                Err(_) => state.engine.fail(key, CloseReason::ReadError),
-                Ok(bytes) => {
-                    if bytes >= *chunk {
-                        *chunk = (*chunk * 2).min(READ_BUFFER_MAX);
-                    }
-                    let received = state.engine.receive(key, buffer, now);
-                    buffer.advance(received.consumed);
-                    *chunk = (*chunk).max(received.missing.min(READ_BUFFER_MAX));
-                }
-            }
-            state.settle(now);
-        }
-    }
-}
-
-fn poll_read(
-    reader: &mut OwnedReadHalf,
-    buffer: &mut BytesMut,
-    chunk: usize,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    buffer.reserve(chunk);
-    let read: Pin<&mut _> = pin!(reader.read_buf(buffer));
-    read.poll(cx)
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let now = Instant::now();
-        let mut state = self.shared.lock();
-        state.engine.detach(self.key);
-        let socket = state.sockets[self.key.index()].take();
-        state.settle(now);
-        drop(state);
-        if let Some(socket) = socket {
-            // The reading half closes the socket as a whole; closing one side first would be another protocol.
-            socket.writer.forget();
         }
     }
 }

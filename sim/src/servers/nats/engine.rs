@@ -2,10 +2,13 @@
 //!
 //! [`Engine`] owns no socket and reads no clock. Its caller passes received bytes to
 //! [`Engine::receive`], calls [`Engine::expire`] at [`Engine::next_deadline`], and after either looks
-//! after every client of [`Engine::next_dirty`]: writes what waits for it, and drops it once finished.
+//! after every connection of [`Engine::next_dirty`]: writes what waits for it, and drops it once finished.
+//! Routes to other servers are connections too; [`Engine::take_dials`] orders those to open.
 
+mod cluster;
 mod delivery;
 mod receive;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -19,13 +22,14 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::ServerStats;
-use super::client::{Client, CloseReason, Phase, TIMERS, Timer};
-use super::config::{Authorization, ServerConfig};
+use super::client::{Client, CloseReason, Kind, Phase, TIMERS, Timer};
+use super::config::{Authorization, ServerConfig, TlsMode};
 use super::info::{self, Duty, Introduction};
+use super::membership::Membership;
 use super::outbox::Outbox;
 use super::protocol;
 use super::router::{ClientKey, Router};
-use delivery::{Lines, ServiceCore};
+use delivery::Lines;
 use timers::LameDuck;
 
 /// One server without its sockets.
@@ -35,12 +39,15 @@ pub(super) struct Engine {
     rng: ChaCha8Rng,
     server_id: String,
     port: u16,
+    route_port: u16,
+    /// Number of the next connection.
+    next_id: u64,
     clients: Slab<Client>,
     router: Router,
+    membership: Membership,
     timers: BTreeSet<(Instant, ClientKey, Timer)>,
     dirty: VecDeque<ClientKey>,
     lines: Lines,
-    core: ServiceCore,
     lame_duck: Option<LameDuck>,
     stopped: bool,
     stats: ServerStats,
@@ -50,30 +57,52 @@ impl Engine {
     pub(super) fn new(config: ServerConfig, rng_seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(rng_seed);
         let server_id = info::server_id(&mut rng);
+        let mut router = Router::default();
+        if config.cluster.is_some() {
+            router.track_interest();
+        }
+        let mut membership = Membership::default();
+        let told = if config.cluster.is_some() { Vec::new() } else { config.connect_urls.clone() };
+        membership.set_own_urls(config.connect_urls.clone(), told);
         Self {
             config,
             rng,
             server_id,
             port: 4222,
+            route_port: 6222,
+            next_id: 1,
             clients: Slab::new(),
-            router: Router::default(),
+            router,
+            membership,
             timers: BTreeSet::new(),
             dirty: VecDeque::new(),
             lines: Lines::default(),
-            core: ServiceCore::default(),
             lame_duck: None,
             stopped: false,
             stats: ServerStats::default(),
         }
     }
 
-    /// The port that clients are told.
-    pub(super) fn set_port(&mut self, port: u16) {
-        self.port = port;
+    /// Notes where the server listens for clients.
+    pub(super) fn set_address(&mut self, address: SocketAddr) {
+        self.port = address.port();
+        if self.config.cluster.is_some() && self.config.connect_urls.is_empty() && !address.ip().is_unspecified() {
+            self.membership.set_own_urls(vec![address.to_string()], Vec::new());
+        }
+    }
+
+    fn server_name(&self) -> &str {
+        self.config.server_name.as_deref().unwrap_or(&self.server_id)
+    }
+
+    /// What clients need for TLS, where it is required.
+    pub(super) fn tls(&self) -> Option<&TlsMode> {
+        self.config.tls.as_ref()
     }
 
     pub(super) fn stats(&self) -> ServerStats {
-        ServerStats { subscriptions: self.router.subscription_count(), ..self.stats.clone() }
+        let (subscriptions, routes) = (self.router.subscription_count(), self.membership.len());
+        ServerStats { subscriptions, routes, ..self.stats.clone() }
     }
 
     /// Whether new connections are welcome.
@@ -81,7 +110,12 @@ impl Engine {
         self.lame_duck.is_none() && !self.stopped
     }
 
-    /// Whether the server has stopped and every client is gone.
+    /// Whether the server has stopped.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Whether the server has stopped and every connection is gone.
     pub(super) fn is_finished(&self) -> bool {
         self.stopped && self.clients.is_empty()
     }
@@ -90,28 +124,43 @@ impl Engine {
     pub(super) fn attach(&mut self, peer: SocketAddr, now: Instant) -> ClientKey {
         self.stats.total_connections += 1;
         self.stats.connections += 1;
-        let client = Client::new(self.stats.total_connections, peer, now);
-        let key = ClientKey(self.clients.insert(client) as u32);
-        self.router.attach(key);
+        let key = self.insert(Client::new(Kind::Client, self.next_id, peer, now));
         self.greet(key, Duty::Serving);
         if self.stats.connections > self.config.limits.max_connections {
             self.refuse(key, "maximum connections exceeded", CloseReason::MaxConnections);
-            return key;
+        } else if self.config.tls.is_some() {
+            self.start_timer(key, Timer::Handshake, now + self.config.timing.tls_timeout);
+        } else {
+            self.admit(key, now);
         }
+        key
+    }
+
+    fn insert(&mut self, client: Client) -> ClientKey {
+        self.next_id += 1;
+        let key = ClientKey(self.clients.insert(client) as u32);
+        self.router.attach(key);
+        key
+    }
+
+    /// Lets a client speak, once its connection is as secure as it must be.
+    pub(super) fn admit(&mut self, key: ClientKey, now: Instant) {
+        self.stop_timer(key, Timer::Handshake);
         if self.config.authorization != Authorization::Open {
             self.start_timer(key, Timer::Auth, now + self.config.timing.auth_timeout);
         }
         self.start_timer(key, Timer::Ping, now + self.config.timing.ping_interval);
-        key
     }
 
     fn greet(&mut self, key: ClientKey, duty: Duty) {
-        let client = &self.clients[key.index()];
+        let client = &mut self.clients[key.index()];
+        client.informed = self.membership.version();
         let introduction = Introduction {
             server_id: &self.server_id,
             port: self.port,
             client_id: client.id,
             client_ip: client.peer.ip(),
+            connect_urls: self.membership.told(),
             duty,
         };
         let line = info::encode(&self.config, &introduction);
@@ -120,7 +169,7 @@ impl Engine {
 
     /// Sends an error and closes the connection behind it.
     fn refuse(&mut self, key: ClientKey, error: &str, reason: CloseReason) {
-        self.send_now(key, &protocol::error(error));
+        self.send(key, &protocol::error(error));
         self.close(key, reason);
     }
 
@@ -130,19 +179,25 @@ impl Engine {
         if client.phase == Phase::Closing {
             return;
         }
-        tracing::debug!(client = client.id, peer = %client.peer, ?reason, "client connection closed");
+        tracing::debug!(client = client.id, peer = %client.peer, ?reason, "connection closed");
         client.phase = Phase::Closing;
         client.attention = true;
-        self.stats.connections -= 1;
+        let is_client = client.is_client();
         *self.stats.closed.entry(reason).or_default() += 1;
         self.router.detach(key);
-        for timer in [Timer::Auth, Timer::Ping, Timer::Stall] {
+        for timer in [Timer::Auth, Timer::Ping, Timer::Stall, Timer::Handshake] {
             self.stop_timer(key, timer);
         }
         if !reason.flushes() {
             self.discard(key);
         }
         self.mark_dirty(key);
+        if is_client {
+            self.stats.connections -= 1;
+            self.send_interest_changes();
+        } else {
+            self.part(key);
+        }
     }
 
     fn discard(&mut self, key: ClientKey) {
@@ -188,7 +243,8 @@ impl Engine {
         None
     }
 
-    fn mark_dirty(&mut self, key: ClientKey) {
+    /// Has the connection looked after.
+    pub(super) fn mark_dirty(&mut self, key: ClientKey) {
         let client = &mut self.clients[key.index()];
         if !client.dirty {
             client.dirty = true;
@@ -233,8 +289,11 @@ impl Engine {
         let client = &mut self.clients[key.index()];
         client.blocked = true;
         client.attention = true;
-        if client.batch == 0 {
+        if client.batch == 0 && !client.outbox.is_empty() {
             client.batch = client.outbox.pending();
+            if let Some(route) = client.route_mut() {
+                route.progressed = false;
+            }
             self.start_timer(key, Timer::Write, now + self.config.timing.write_deadline);
         }
     }
@@ -245,6 +304,9 @@ impl Engine {
         client.outbox.advance(bytes);
         if client.batch > 0 {
             client.batch = client.batch.saturating_sub(bytes);
+            if let Some(route) = client.route_mut() {
+                route.progressed |= bytes > 0;
+            }
             if client.batch == 0 {
                 self.stop_timer(key, Timer::Write);
             }

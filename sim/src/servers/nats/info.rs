@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use super::config::{Authorization, ServerConfig};
 
+/// The Go that the real server of this age was built with.
+pub(super) const GO_VERSION: &str = "go1.24.3";
+
 #[derive(Serialize)]
 struct Info<'a> {
     server_id: &'a str,
@@ -16,9 +19,13 @@ struct Info<'a> {
     headers: bool,
     #[serde(skip_serializing_if = "is_false")]
     auth_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_required: bool,
     max_payload: usize,
     client_id: u64,
     client_ip: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     connect_urls: &'a [String],
     #[serde(skip_serializing_if = "is_false")]
@@ -26,7 +33,7 @@ struct Info<'a> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_false(value: &bool) -> bool {
+pub(super) fn is_false(value: &bool) -> bool {
     !*value
 }
 
@@ -43,6 +50,7 @@ pub(super) struct Introduction<'a> {
     pub(super) port: u16,
     pub(super) client_id: u64,
     pub(super) client_ip: std::net::IpAddr,
+    pub(super) connect_urls: &'a [String],
     pub(super) duty: Duty,
 }
 
@@ -53,21 +61,27 @@ pub(super) fn encode(config: &ServerConfig, introduction: &Introduction<'_>) -> 
         server_name: config.server_name.as_deref().unwrap_or(introduction.server_id),
         version: &config.version,
         proto: 1,
-        go: "go1.24.3",
+        go: GO_VERSION,
         host: &config.host,
         port: introduction.port,
         headers: true,
         auth_required: config.authorization != Authorization::Open,
+        tls_required: config.tls.is_some(),
         max_payload: config.limits.max_payload,
         client_id: introduction.client_id,
         client_ip: introduction.client_ip.to_string(),
-        // A lame duck names only others, and a lone server knows none.
-        connect_urls: if introduction.duty == Duty::LameDuck { &[] } else { &config.connect_urls },
+        cluster: config.cluster.as_ref().map(|cluster| cluster.name.as_str()),
+        connect_urls: introduction.connect_urls,
         ldm: introduction.duty == Duty::LameDuck,
     };
-    let mut line = b"INFO ".to_vec();
-    if let Err(error) = serde_json::to_writer(&mut line, &info) {
-        unreachable!("an INFO holds nothing but text, numbers and flags: {error}");
+    line("INFO", &info)
+}
+
+/// An operation whose argument is a JSON object.
+pub(super) fn line(verb: &str, object: &impl Serialize) -> Vec<u8> {
+    let mut line = format!("{verb} ").into_bytes();
+    if let Err(error) = serde_json::to_writer(&mut line, object) {
+        unreachable!("an introduction holds nothing but text, numbers and flags: {error}");
     }
     line.extend_from_slice(b" \r\n");
     line

@@ -18,20 +18,29 @@
 //! - [`subject`]: validity and matching of subjects
 //! - [`router`]: who gets a message
 //! - `client`, `info`, `outbox`: one client, its greeting, what waits for it
+//! - `route`, `membership`: one route to another server, and all the servers of the cluster
 //! - `engine`: all of that as one pure state machine, timers included
-//! - `connection`: sockets around it
+//! - `connection`, `secure`, `session`: sockets around it, and TLS on them
+//! - `acceptor`, `serve`, `routes`: listeners, and the connections to other servers
 //!
-//! Left out: TLS, JetStream, accounts and permissions, clusters.
+//! Left out: JetStream, accounts and permissions; between servers TLS, passwords, compression, and the
+//! pooling of routes that 2.10 uses among its own kind.
 
+mod acceptor;
 mod client;
 pub mod config;
 mod connection;
 mod engine;
 mod info;
+mod membership;
 mod outbox;
 pub mod protocol;
+mod route;
 pub mod router;
+mod routes;
+mod secure;
 mod serve;
+mod session;
 pub mod subject;
 
 use std::collections::BTreeMap;
@@ -42,19 +51,21 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 pub use client::CloseReason;
-pub use config::{Authorization, Limits, ServerConfig, ServiceTimes, Timing, User};
+pub use config::{Authorization, ClusterConfig, Limits, ServerConfig, Timing, TlsMode, User};
 use connection::Shared;
 use engine::Engine;
 
 /// What a server has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerStats {
-    /// Connections now.
+    /// Client connections now.
     pub connections: usize,
-    /// Connections ever.
+    /// Client connections ever.
     pub total_connections: u64,
-    /// Subscriptions now.
+    /// Subscriptions of the server's own clients now.
     pub subscriptions: usize,
+    /// Other servers of the cluster that this one has a route to.
+    pub routes: usize,
     /// Messages that clients published.
     pub in_msgs: u64,
     /// Bytes of headers and payload that clients published.
@@ -65,7 +76,7 @@ pub struct ServerStats {
     pub out_bytes: u64,
     /// Clients cut because they did not read fast enough.
     pub slow_consumers: u64,
-    /// Connections that ended, by reason.
+    /// Connections that ended, routes included, by reason.
     pub closed: BTreeMap<CloseReason, u64>,
 }
 
@@ -90,6 +101,17 @@ impl NatsServer {
     /// The listener is no longer usable.
     pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
         serve::serve(&self.shared, listener).await
+    }
+
+    /// Accepts routes from the other servers of the cluster and opens those of [`ClusterConfig::routes`], until
+    /// the server is shut down.
+    ///
+    /// It waits until the server also [serves](Self::serve) clients. Dropping the future shuts the server down.
+    ///
+    /// # Errors
+    /// The listener is no longer usable.
+    pub async fn serve_routes(&self, listener: TcpListener) -> io::Result<()> {
+        routes::serve(&self.shared, listener).await
     }
 
     /// Enters lame duck mode: the listener closes, clients are told, and after a grace period they are

@@ -2,6 +2,7 @@
 //!
 //! Source: the protocol's public documentation and the behaviour of `nats-server` 2.10.
 
+pub mod route;
 #[cfg(test)]
 mod tests;
 
@@ -105,9 +106,9 @@ pub enum ClientOp<'a> {
 
 /// What the bytes so far amount to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum Step<T> {
     /// An operation and the bytes it took.
-    Op(ClientOp<'a>, usize),
+    Op(T, usize),
     /// Part of an operation, of which at least this many bytes are missing.
     Incomplete(usize),
 }
@@ -147,7 +148,7 @@ const VERBS: [(Verb, &[u8]); 10] = [
 ///
 /// # Errors
 /// The first operation is malformed or over a limit; nothing after it can be understood.
-pub fn parse<'a>(input: &'a [u8], limits: &ParseLimits) -> Result<Step<'a>, ProtocolError> {
+pub fn parse<'a>(input: &'a [u8], limits: &ParseLimits) -> Result<Step<ClientOp<'a>>, ProtocolError> {
     let Some((verb, length)) = recognise(input)? else {
         return Ok(Step::Incomplete(1));
     };
@@ -232,7 +233,7 @@ fn publish<'a>(
     input: &'a [u8],
     taken: usize,
     limits: &ParseLimits,
-) -> Result<Step<'a>, ProtocolError> {
+) -> Result<Step<ClientOp<'a>>, ProtocolError> {
     let (found, count) = arguments::<4>(line)?;
     let with_headers = verb == Verb::Hpub;
     let sizes = if with_headers { 2 } else { 1 };
@@ -244,21 +245,35 @@ fn publish<'a>(
     let size = |digits| Size::parse(digits).ok_or(ProtocolError::BadArguments);
     let total = size(sizes[sizes.len() - 1])?;
     let headers = if with_headers { Some(size(sizes[0])?) } else { None };
-    if headers.is_some_and(|headers| headers.bytes > total.bytes) {
+    let message = Publish { subject: found[0], reply, headers, total, body: &input[..0] };
+    Ok(match publish_body(message, input, taken, limits.payload)? {
+        Step::Op(message, taken) => Step::Op(ClientOp::Publish(message), taken),
+        Step::Incomplete(missing) => Step::Incomplete(missing),
+    })
+}
+
+/// Adds the body to a message whose line took `taken` bytes of `input`.
+fn publish_body<'a>(
+    message: Publish<'a>,
+    input: &'a [u8],
+    taken: usize,
+    payload_max: usize,
+) -> Result<Step<Publish<'a>>, ProtocolError> {
+    let total = message.total.bytes;
+    if message.headers.is_some_and(|headers| headers.bytes > total) {
         return Err(ProtocolError::BadArguments);
     }
-    if total.bytes > limits.payload {
+    if total > payload_max {
         return Err(ProtocolError::PayloadTooLarge);
     }
-    let end = taken + total.bytes;
+    let end = taken + total;
     if input.get(end).is_some_and(|byte| *byte != b'\r') || input.get(end + 1).is_some_and(|byte| *byte != b'\n') {
         return Err(ProtocolError::UnknownOperation);
     }
     if input.len() < end + 2 {
         return Ok(Step::Incomplete(end + 2 - input.len()));
     }
-    let message = Publish { subject: found[0], reply, headers, total, body: &input[taken..end + 2] };
-    Ok(Step::Op(ClientOp::Publish(message), end + 2))
+    Ok(Step::Op(Publish { body: &input[taken..end + 2], ..message }, end + 2))
 }
 
 /// Acknowledgement of an operation to a verbose client.

@@ -1,15 +1,24 @@
-//! Who gets a message: clients, their subscriptions, queue groups. Pure; it knows no sockets and no bytes.
+//! Who gets a message: clients, their subscriptions, queue groups, other servers. Pure; it knows no sockets
+//! and no bytes.
 
+mod groups;
+mod interest;
+mod sid;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use rand_core::Rng;
 use slab::Slab;
 use thiserror::Error;
 
+use groups::Groups;
+use interest::{Forwards, InterestLog, Reach};
+pub use interest::{LocalInterest, Origin};
+pub use sid::Sid;
+
+use super::protocol::route::names;
 use super::subject::{GroupId, Matches, SubKey, SubjectTree, is_valid_pattern};
 
 /// A client by its place in the server. Places are used again after [`Router::detach`].
@@ -21,65 +30,6 @@ impl ClientKey {
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
-    }
-}
-
-const INLINE_SID: usize = 22;
-
-/// A client's own name for a subscription; usually a few digits, which then need no allocation.
-#[derive(Clone, Debug)]
-pub enum Sid {
-    /// A short name and its length.
-    Inline(u8, [u8; INLINE_SID]),
-    /// A long name.
-    Heap(Box<[u8]>),
-}
-
-impl Sid {
-    /// Copies the name.
-    #[must_use]
-    pub fn new(name: &[u8]) -> Self {
-        if name.len() > INLINE_SID {
-            return Self::Heap(name.into());
-        }
-        let mut bytes = [0; INLINE_SID];
-        bytes[..name.len()].copy_from_slice(name);
-        Self::Inline(name.len() as u8, bytes)
-    }
-
-    /// The name as the client wrote it.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Inline(length, bytes) => &bytes[..usize::from(*length)],
-            Self::Heap(bytes) => bytes,
-        }
-    }
-}
-
-impl PartialEq for Sid {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl Eq for Sid {}
-
-impl PartialOrd for Sid {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Sid {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.as_bytes().cmp(other.as_bytes())
-    }
-}
-
-impl Borrow<[u8]> for Sid {
-    fn borrow(&self) -> &[u8] {
-        self.as_bytes()
     }
 }
 
@@ -124,12 +74,7 @@ struct Subscription {
     delivered: u64,
     /// Deliveries in all after which it ends; 0 is never.
     max: u64,
-}
-
-#[derive(Debug)]
-struct Group {
-    id: GroupId,
-    members: usize,
+    reach: Reach,
 }
 
 /// Clients, their subscriptions, and the choice of who gets a message.
@@ -141,14 +86,39 @@ pub struct Router {
     clients: Vec<BTreeMap<Sid, SubKey>>,
     subscriptions: Slab<Subscription>,
     tree: SubjectTree,
-    groups: BTreeMap<Box<[u8]>, Group>,
-    group_names: BTreeMap<GroupId, Box<[u8]>>,
-    next_group: u32,
+    groups: Groups,
     matches: Matches,
     spent: Vec<SubKey>,
+    forwards: Forwards,
+    /// Subscriptions of other servers.
+    remote: usize,
+    /// Present in a cluster.
+    log: Option<InterestLog>,
 }
 
 impl Router {
+    /// From now on, notes what other servers must know of this one's interest.
+    pub fn track_interest(&mut self) {
+        self.log.get_or_insert_default();
+    }
+
+    /// Whether [`Router::take_changes`] has something to tell.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.log.as_ref().is_some_and(InterestLog::has_changes)
+    }
+
+    /// Interest that changed since the last call, with the number of its subscriptions now. Outside queue
+    /// groups only the first and the last subscription make a change.
+    pub fn take_changes(&mut self) -> Vec<(LocalInterest, u32)> {
+        self.log.as_mut().map(InterestLog::take_changes).unwrap_or_default()
+    }
+
+    /// All interest of this server's clients, with the number of its subscriptions.
+    pub fn local_interest(&self) -> impl Iterator<Item = (&LocalInterest, u32)> {
+        self.log.iter().flat_map(InterestLog::counts)
+    }
+
     /// Makes room for a client without subscriptions.
     pub fn attach(&mut self, client: ClientKey) {
         if self.clients.len() <= client.index() {
@@ -163,10 +133,10 @@ impl Router {
         }
     }
 
-    /// Subscriptions of all clients.
+    /// Subscriptions of all clients of this server.
     #[must_use]
     pub fn subscription_count(&self) -> usize {
-        self.subscriptions.len()
+        self.subscriptions.len() - self.remote
     }
 
     /// Subscriptions of one client.
@@ -192,14 +162,52 @@ impl Router {
         if !is_valid_pattern(pattern) {
             return Err(InvalidSubject);
         }
-        let group = queue.map(|queue| self.join_group(queue));
-        let sid = Sid::new(sid);
+        self.insert(client, pattern, queue, Sid::new(sid), Reach::Local);
+        if let Some(log) = &mut self.log {
+            log.add(LocalInterest { pattern: pattern.into(), queue: queue.map(Into::into) });
+        }
+        Ok(())
+    }
+
+    /// Notes that another server has clients that want this; of a queue group, so many.
+    ///
+    /// # Errors
+    /// The pattern is not valid.
+    pub fn add_remote(
+        &mut self,
+        route: ClientKey,
+        pattern: &[u8],
+        queue: Option<&[u8]>,
+        weight: u32,
+    ) -> Result<(), InvalidSubject> {
+        let sid = remote_sid(pattern, queue);
+        if let Some(key) = self.clients[route.index()].get(sid.as_bytes()) {
+            self.subscriptions[key.0 as usize].reach = Reach::Remote(weight);
+            return Ok(());
+        }
+        if !is_valid_pattern(pattern) {
+            return Err(InvalidSubject);
+        }
+        self.remote += 1;
+        self.insert(route, pattern, queue, sid, Reach::Remote(weight));
+        Ok(())
+    }
+
+    /// Notes that another server's clients no longer want this.
+    pub fn remove_remote(&mut self, route: ClientKey, pattern: &[u8], queue: Option<&[u8]>) {
+        let sid = remote_sid(pattern, queue);
+        if let Some(key) = self.clients[route.index()].get(sid.as_bytes()).copied() {
+            self.remove(key);
+        }
+    }
+
+    fn insert(&mut self, client: ClientKey, pattern: &[u8], queue: Option<&[u8]>, sid: Sid, reach: Reach) {
+        let group = queue.map(|queue| self.groups.join(queue));
         let subscription =
-            Subscription { client, sid: sid.clone(), pattern: pattern.into(), group, delivered: 0, max: 0 };
+            Subscription { client, sid: sid.clone(), pattern: pattern.into(), group, delivered: 0, max: 0, reach };
         let key = SubKey(self.subscriptions.insert(subscription) as u32);
         self.tree.insert(pattern, group, key);
         self.clients[client.index()].insert(sid, key);
-        Ok(())
     }
 
     /// Ends a subscription, at once or after `max` deliveries in all.
@@ -214,24 +222,34 @@ impl Router {
         }
     }
 
-    /// Calls `deliver` for everybody who should get a message on this subject.
+    /// Calls `deliver` for every client of this server that should get a message on this subject;
+    /// [`Router::forwards`] then tells the other servers that should. What came over a route goes over none.
     ///
     /// `rng` picks the members of queue groups, and is used only for groups of more than one.
     pub fn publish(
         &mut self,
-        from: ClientKey,
-        echo: Echo,
+        origin: Origin<'_>,
         subject: &[u8],
         rng: &mut impl Rng,
         mut deliver: impl FnMut(ClientKey, &Sid) -> Outcome,
     ) -> Interest {
-        let Self { tree, matches, subscriptions, spent, .. } = self;
+        let Self { tree, matches, subscriptions, spent, forwards, groups, .. } = self;
+        forwards.clear();
         tree.collect(subject, matches);
         let mut interest = Interest::None;
-        let mut offer = |key: SubKey| {
+        let mut offer = |key: SubKey, subscriptions: &mut Slab<Subscription>| {
             let subscription = &mut subscriptions[key.0 as usize];
-            if echo == Echo::Off && subscription.client == from {
-                return Outcome::Refused;
+            match (subscription.reach, origin) {
+                (Reach::Remote(_), Origin::Route(_)) => return Outcome::Refused,
+                (Reach::Remote(_), Origin::Client(..)) => {
+                    let queue = subscription.group.and_then(|group| groups.name(group));
+                    forwards.add(subscription.client, queue);
+                    return Outcome::Accepted;
+                }
+                (Reach::Local, Origin::Client(from, Echo::Off)) if subscription.client == from => {
+                    return Outcome::Refused;
+                }
+                (Reach::Local, _) => {}
             }
             subscription.delivered += 1;
             if subscription.delivered == subscription.max {
@@ -244,17 +262,31 @@ impl Router {
             outcome
         };
         for key in &matches.plain {
-            offer(*key);
+            offer(*key, subscriptions);
         }
         for members in matches.queued.chunk_by(|one, other| one.0 == other.0) {
-            let first = if members.len() > 1 { rng.next_u32() as usize % members.len() } else { 0 };
+            if let Origin::Route(queues) = origin
+                && !groups.name(members[0].0).is_some_and(|name| names(queues, name))
+            {
+                continue;
+            }
+            let first = pick(members, subscriptions, origin, rng);
             let from_first = members[first..].iter().chain(&members[..first]);
-            from_first.map(|(_, key)| offer(*key)).find(|outcome| *outcome == Outcome::Accepted);
+            from_first.map(|(_, key)| offer(*key, subscriptions)).find(|outcome| *outcome == Outcome::Accepted);
+        }
+        if !forwards.is_empty() {
+            interest = Interest::Some;
         }
         while let Some(key) = self.spent.pop() {
             self.remove(key);
         }
         interest
+    }
+
+    /// The routes that the last message goes over, each with the queue groups that the server there is to
+    /// choose a member of.
+    pub fn forwards(&self) -> impl Iterator<Item = (ClientKey, &[u8])> {
+        self.forwards.iter()
     }
 
     /// The client's own subscription, outside queue groups, that would get a message on this subject.
@@ -271,36 +303,47 @@ impl Router {
     }
 
     fn remove_from_tree(&mut self, key: SubKey) {
-        let Subscription { pattern, group, .. } = self.subscriptions.remove(key.0 as usize);
+        let Subscription { pattern, group, reach, .. } = self.subscriptions.remove(key.0 as usize);
         self.tree.remove(&pattern, group, key);
+        match (reach, &mut self.log) {
+            (Reach::Remote(_), _) => self.remote -= 1,
+            (Reach::Local, Some(log)) => {
+                let queue = group.and_then(|group| self.groups.name(group)).map(Into::into);
+                log.remove(LocalInterest { pattern, queue });
+            }
+            (Reach::Local, None) => {}
+        }
         if let Some(group) = group {
-            self.leave_group(group);
+            self.groups.leave(group);
         }
     }
+}
 
-    fn join_group(&mut self, name: &[u8]) -> GroupId {
-        if let Some(group) = self.groups.get_mut(name) {
-            group.members += 1;
-            return group.id;
-        }
-        let id = GroupId(self.next_group);
-        self.next_group += 1;
-        self.groups.insert(name.into(), Group { id, members: 1 });
-        self.group_names.insert(id, name.into());
-        id
+/// Where to begin in a queue group: at each member with the same probability, wherever it is.
+fn pick(
+    members: &[(GroupId, SubKey)],
+    subscriptions: &Slab<Subscription>,
+    origin: Origin<'_>,
+    rng: &mut impl Rng,
+) -> usize {
+    if members.len() == 1 {
+        return 0;
     }
+    let weight = |key: &SubKey| u64::from(origin.weight(subscriptions[key.0 as usize].reach));
+    let total: u64 = members.iter().map(|(_, key)| weight(key)).sum();
+    let mut left = if total > 1 { u64::from(rng.next_u32()) % total } else { 0 };
+    let chosen = members.iter().position(|(_, key)| {
+        let found = left < weight(key);
+        left = left.saturating_sub(weight(key));
+        found
+    });
+    chosen.unwrap_or(0)
+}
 
-    fn leave_group(&mut self, id: GroupId) {
-        let Some(name) = self.group_names.get(&id) else {
-            return;
-        };
-        let Some(group) = self.groups.get_mut(name) else {
-            return;
-        };
-        group.members -= 1;
-        if group.members == 0 {
-            self.groups.remove(name);
-            self.group_names.remove(&id);
-        }
+/// A server has one subscription for each interest, which is its name too.
+fn remote_sid(pattern: &[u8], queue: Option<&[u8]>) -> Sid {
+    match queue {
+        Some(queue) => Sid::new(&[pattern, b" ", queue].concat()),
+        None => Sid::new(pattern),
     }
 }

@@ -20,7 +20,7 @@ mod gated;
 mod lent;
 
 pub(crate) use self::gated::spawn_with;
-pub(crate) use self::lent::{become_helper, lend};
+pub(crate) use self::lent::{Lent, become_helper, lend};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -337,8 +337,9 @@ pub(crate) fn routed() -> bool {
     squall_hook::active() || on_helper()
 }
 
-/// Whether this thread runs a `spawn_blocking` closure of a simulation.
-pub(crate) fn on_helper() -> bool {
+/// Whether this thread runs a `spawn_blocking` closure of a simulation, and so may block on futures.
+#[must_use]
+pub fn on_helper() -> bool {
     HOT.with(|hot| hot.helper.get())
 }
 

@@ -50,11 +50,17 @@ impl UdpSocket {
         Self(Side::Sim(SimDatagrams::new(udp)))
     }
 
-    /// Takes a real socket, or a ticket that [`UdpSocket::into_std`] gave for a simulated one.
+    /// Takes a real socket; or a ticket that [`UdpSocket::into_std`] gave for a simulated one; or a descriptor that
+    /// the simulation gave to code that opened a socket through libc, as `socket2` does.
     ///
     /// # Panics
     /// On a real socket inside a simulation.
     pub fn from_std(socket: std::net::UdpSocket) -> io::Result<Self> {
+        if squall_hook::active()
+            && let Some(adopted) = squall_hook::current().and_then(|net| net.adopt_udp(socket.as_raw_fd()))
+        {
+            return adopted.map(Self::simulated);
+        }
         match TICKETS.with(|tickets| tickets.redeem(&socket)) {
             Some(simulated) => Ok(Self(Side::Sim(simulated))),
             None => real::UdpSocket::from_std(socket).map(|socket| Self(Side::Real(socket))),

@@ -92,7 +92,6 @@ impl UdpSocket {
 
     plain_options! {
         broadcast, set_broadcast: bool;
-        multicast_loop_v4, set_multicast_loop_v4: bool;
         multicast_loop_v6, set_multicast_loop_v6: bool;
         multicast_ttl_v4, set_multicast_ttl_v4: u32;
         ttl, set_ttl: u32;
@@ -101,6 +100,24 @@ impl UdpSocket {
     }
 
     linux_options!();
+
+    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
+        match &self.0 {
+            Side::Real(socket) => socket.multicast_loop_v4(),
+            Side::Sim(socket) => Ok(lock(&socket.options).multicast_loop_v4),
+        }
+    }
+
+    pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
+        match &self.0 {
+            Side::Real(socket) => socket.set_multicast_loop_v4(on),
+            Side::Sim(socket) => {
+                lock(&socket.options).multicast_loop_v4 = on;
+                socket.udp.set_multicast_loop_v4(on);
+                Ok(())
+            }
+        }
+    }
 
     /// Joins a group; the simulated network has one interface a host, so `interface` is not looked at.
     pub fn join_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {

@@ -11,7 +11,7 @@ use std::future::Future;
 pub use real_tokio::task::*;
 
 pub use self::blocking::spawn_blocking;
-pub(crate) use self::blocking::{finish_at_once, on_helper_thread};
+pub(crate) use self::blocking::{block_on, on_helper_thread};
 #[cfg(all(tokio_unstable, feature = "tracing"))]
 pub use self::builder::Builder;
 pub use self::join_set::JoinSet;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -207,6 +208,8 @@ impl SimUdp for Udp {
         Ok(())
     }
 
+    fn set_multicast_loop_v4(&self, _on: bool) {}
+
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.local)
     }
@@ -265,6 +268,14 @@ impl SimNet for ToyNet {
         let mailbox: Mailbox = Arc::new(Queue::new());
         self.0.mailboxes.lock().unwrap().insert(local, Arc::clone(&mailbox));
         Ok(Arc::new(Udp { local, net: Arc::clone(&self.0), mailbox }))
+    }
+
+    fn adopt_udp(&self, _descriptor: RawFd) -> Option<io::Result<Arc<dyn SimUdp>>> {
+        None
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        Ipv4Addr::LOCALHOST
     }
 
     fn lookup(&self, host: &str) -> SimFuture<Vec<IpAddr>> {

@@ -1,15 +1,15 @@
 //! From a published message to the bytes that wait for its receivers.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use super::Engine;
 use crate::servers::nats::client::{Client, CloseReason, NoResponders, Phase};
+use crate::servers::nats::protocol::route::message_line;
 use crate::servers::nats::protocol::{self, HeaderSupport, MessageLine, Publish};
-use crate::servers::nats::router::{ClientKey, Interest, Outcome, Sid};
+use crate::servers::nats::route::ACCOUNT;
+use crate::servers::nats::router::{ClientKey, Interest, Origin, Outcome, Sid};
 
 /// Bodies from this size on are shared between receivers instead of copied to each.
 const SHARE_FROM: usize = 4096;
@@ -21,39 +21,7 @@ const STALL: Duration = Duration::from_millis(2);
 pub(super) struct Lines {
     full: MessageLine,
     stripped: MessageLine,
-}
-
-/// The one core that does all the work, when work takes time.
-#[derive(Debug, Default)]
-pub(super) struct ServiceCore {
-    busy_until: Option<Instant>,
-    held: VecDeque<Held>,
-}
-
-/// Bytes the core gets to at a later time.
-#[derive(Debug)]
-struct Held {
-    at: Instant,
-    client: ClientKey,
-    client_id: u64,
-    bytes: Bytes,
-}
-
-impl ServiceCore {
-    pub(super) fn next_release(&self) -> Option<Instant> {
-        self.held.front().map(|held| held.at)
-    }
-
-    /// Adds work that begins when the core is free, and tells when it is done.
-    fn work(&mut self, now: Instant, cost: Duration) -> Instant {
-        let done = self.busy_until.map_or(now, |busy| busy.max(now)) + cost;
-        self.busy_until = Some(done);
-        done
-    }
-
-    fn hold(&mut self, at: Instant, client: ClientKey, client_id: u64, bytes: Bytes) {
-        self.held.push_back(Held { at, client, client_id, bytes });
-    }
+    routed: Vec<u8>,
 }
 
 /// What the deliveries of one message have in common.
@@ -117,22 +85,31 @@ impl Fan<'_> {
 }
 
 impl Engine {
-    /// Delivers a message, and tells how long its publisher must pause for the sake of the receivers.
-    pub(super) fn publish(&mut self, from: ClientKey, message: &Publish<'_>, now: Instant) -> Duration {
+    /// Delivers a client's message, and tells how long the client must pause for the sake of the receivers.
+    pub(super) fn publish(&mut self, from: ClientKey, message: &Publish<'_>) -> Duration {
         self.stats.in_msgs += 1;
         self.stats.in_bytes += message.total.bytes as u64;
+        let options = &self.clients[from.index()].options;
+        let (echo, no_responders) = (options.echo, options.no_responders);
+        let (interest, pause) = self.fan_out(Origin::Client(from, echo), message);
+        if interest == Interest::None && no_responders == NoResponders::Tell {
+            self.tell_no_responders(from, message);
+        }
+        pause
+    }
+
+    /// Delivers a message of another server to clients; of queue groups only to `queues`.
+    pub(super) fn publish_routed(&mut self, message: &Publish<'_>, queues: &[u8]) {
+        // A server does not pause for the sake of receivers: the clients of other servers would wait too.
+        let _pause = self.fan_out(Origin::Route(queues), message);
+    }
+
+    fn fan_out(&mut self, origin: Origin<'_>, message: &Publish<'_>) -> (Interest, Duration) {
         self.lines.full.prepare(message, HeaderSupport::Full);
         if message.headers.is_some() {
             self.lines.stripped.prepare(message, HeaderSupport::None);
         }
-        let options = &self.clients[from.index()].options;
-        let (echo, no_responders) = (options.echo, options.no_responders);
-        let service = self.config.service;
-        let free = service.is_free();
-        if !free {
-            self.core.work(now, service.per_message);
-        }
-        let Self { router, clients, rng, dirty, core, lines, config, .. } = self;
+        let Self { router, clients, rng, dirty, lines, config, .. } = self;
         let mut fan = Fan {
             message,
             lines,
@@ -143,17 +120,8 @@ impl Engine {
             bytes_out: 0,
             deliveries: 0,
         };
-        let interest = router.publish(from, echo, message.subject, rng, |key, sid| {
+        let interest = router.publish(origin, message.subject, rng, |key, sid| {
             let receiver = &mut clients[key.index()];
-            if !free {
-                let (line, body) = fan.parts(receiver, sid);
-                let bytes = [line.concat().as_slice(), body].concat();
-                let payload = body.len() - 2;
-                let done = core.work(now, service.per_delivery);
-                core.hold(done, key, receiver.id, bytes.into());
-                fan.count(payload);
-                return Outcome::Accepted;
-            }
             let outcome = fan.deliver(key, receiver, sid);
             if outcome == Outcome::Accepted && !receiver.dirty {
                 receiver.dirty = true;
@@ -167,10 +135,30 @@ impl Engine {
         for key in overrun {
             self.cut_slow_consumer(key, CloseReason::SlowConsumerPendingBytes);
         }
-        if interest == Interest::None && no_responders == NoResponders::Tell {
-            self.tell_no_responders(from, message);
+        let stalls = stalls + self.forward(message);
+        self.send_interest_changes();
+        (interest, STALL * stalls)
+    }
+
+    /// Sends a message over the routes the router chose, and tells how many of them are far behind.
+    fn forward(&mut self, message: &Publish<'_>) -> u32 {
+        let Self { router, clients, dirty, lines, config, .. } = self;
+        let mut stalls = 0;
+        for (key, queues) in router.forwards() {
+            let route = &mut clients[key.index()];
+            lines.routed.clear();
+            message_line(&mut lines.routed, ACCOUNT, message, queues);
+            route.outbox.push(&lines.routed);
+            route.outbox.push(message.body);
+            if route.outbox.pending() > config.limits.max_pending / 4 * 3 {
+                stalls += 1;
+            }
+            if !route.dirty {
+                route.dirty = true;
+                dirty.push_back(key);
+            }
         }
-        STALL * stalls
+        stalls
     }
 
     fn tell_no_responders(&mut self, from: ClientKey, message: &Publish<'_>) {
@@ -188,39 +176,16 @@ impl Engine {
         self.close(key, reason);
     }
 
-    /// Sends what belongs behind the deliveries the core has not got to yet.
+    /// Puts this behind what waits for the connection already.
     pub(super) fn send(&mut self, key: ClientKey, bytes: &[u8]) {
-        match self.core.busy_until {
-            Some(at) if !self.core.held.is_empty() => {
-                let client_id = self.clients[key.index()].id;
-                self.core.hold(at, key, client_id, Bytes::copy_from_slice(bytes));
-            }
-            _ => self.send_now(key, bytes),
-        }
-    }
-
-    pub(super) fn send_now(&mut self, key: ClientKey, bytes: &[u8]) {
         let client = &mut self.clients[key.index()];
         if client.phase == Phase::Closing {
             return;
         }
-        if client.outbox.pending() + bytes.len() > self.config.limits.max_pending {
+        if client.is_client() && client.outbox.pending() + bytes.len() > self.config.limits.max_pending {
             return self.cut_slow_consumer(key, CloseReason::SlowConsumerPendingBytes);
         }
         client.outbox.push(bytes);
         self.mark_dirty(key);
-    }
-
-    /// Sends what the core has got to by now.
-    pub(super) fn release_held(&mut self, now: Instant) {
-        while self.core.next_release().is_some_and(|at| at <= now) {
-            let Some(Held { client, client_id, bytes, .. }) = self.core.held.pop_front() else {
-                return;
-            };
-            // The place may belong to another client by now.
-            if self.clients.get(client.index()).is_some_and(|client| client.id == client_id) {
-                self.send_now(client, &bytes);
-            }
-        }
     }
 }

@@ -22,6 +22,9 @@ pub(in crate::servers::nats) struct Received {
 impl Engine {
     /// Takes bytes of a client; those not consumed come again in front of the next ones.
     pub(in crate::servers::nats) fn receive(&mut self, key: ClientKey, input: &[u8], now: Instant) -> Received {
+        if !self.clients[key.index()].is_client() {
+            return self.receive_route(key, input);
+        }
         let limits =
             ParseLimits { control_line: self.config.limits.max_control_line, payload: self.config.limits.max_payload };
         let mut consumed = 0;
@@ -50,7 +53,7 @@ impl Engine {
         Received { consumed, missing }
     }
 
-    fn reject(&mut self, key: ClientKey, error: ProtocolError) {
+    pub(super) fn reject(&mut self, key: ClientKey, error: ProtocolError) {
         match error {
             ProtocolError::UnknownOperation => {
                 self.refuse(key, "Unknown Protocol Operation", CloseReason::ProtocolViolation);
@@ -82,11 +85,16 @@ impl Engine {
                 client.last_active = now;
                 self.acknowledge(key);
                 self.router.unsubscribe(key, sid, max);
+                self.send_interest_changes();
             }
             ClientOp::Ping => {
                 client.last_active = now;
+                let settles = client.introduced && !client.settled;
                 client.settled |= client.introduced;
                 self.send(key, protocol::PONG);
+                if settles {
+                    self.catch_up(key);
+                }
             }
             ClientOp::Pong => client.pings_out = 0,
             ClientOp::Error => self.close(key, CloseReason::ClientError),
@@ -133,7 +141,7 @@ impl Engine {
             self.send(key, &protocol::error("Invalid Publish Subject"));
         }
         self.acknowledge(key);
-        let pause = self.publish(key, message, now);
+        let pause = self.publish(key, message);
         if !pause.is_zero() && self.clients[key.index()].phase == Phase::Open {
             self.stall(key, pause, now);
         }
@@ -145,7 +153,10 @@ impl Engine {
             return self.send(key, &protocol::error("maximum subscriptions exceeded"));
         }
         match self.router.subscribe(key, pattern, queue, sid) {
-            Ok(()) => self.acknowledge(key),
+            Ok(()) => {
+                self.acknowledge(key);
+                self.send_interest_changes();
+            }
             Err(_) => self.send(key, &protocol::error("Invalid Subject")),
         }
     }

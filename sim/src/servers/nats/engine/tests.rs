@@ -1,9 +1,10 @@
+mod clustered;
 mod recorded;
 
 use std::time::Duration;
 
 use super::*;
-use crate::servers::nats::config::{Limits, ServiceTimes, Timing, User};
+use crate::servers::nats::config::{Limits, Timing, User};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -303,21 +304,6 @@ fn a_lame_duck_without_clients_stops_at_once() {
     let mut bench = bench();
     bench.engine.lame_duck(bench.now);
     assert!(bench.engine.is_finished());
-}
-
-#[test]
-fn one_core_gets_to_deliveries_in_turn() {
-    let service = ServiceTimes { per_message: Duration::from_millis(10), per_delivery: Duration::from_millis(1) };
-    let mut bench = Bench::new(ServerConfig { service, ..ServerConfig::default() });
-    let (first, second) = (bench.connect(""), bench.connect(""));
-    bench.say(first, "SUB a 1\r\n");
-    bench.say(second, "SUB a 1\r\n");
-    assert_eq!(bench.say(first, "PUB a 1\r\nx\r\nPUB a 1\r\ny\r\nPING\r\n"), "");
-    assert_eq!((bench.wait(), bench.read(first)), (Duration::from_millis(11), "MSG a 1 1\r\nx\r\n".into()));
-    assert_eq!((bench.wait(), bench.read(second)), (Duration::from_millis(12), "MSG a 1 1\r\nx\r\n".into()));
-    assert_eq!((bench.wait(), bench.read(first)), (Duration::from_millis(23), "MSG a 1 1\r\ny\r\n".into()));
-    assert_eq!((bench.wait(), bench.read(second)), (Duration::from_millis(24), "MSG a 1 1\r\ny\r\n".into()));
-    assert_eq!(bench.read(first), "PONG\r\n", "a pong waits behind the work before it");
 }
 
 #[test]

@@ -6,13 +6,14 @@ use rand_core::Rng;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::servers::nats::client::{ASYNC_INFO_PROTOCOL, CloseReason, Phase, Timer};
-use crate::servers::nats::info::Duty;
+use crate::servers::nats::client::{CloseReason, Phase, Timer};
 use crate::servers::nats::protocol;
 use crate::servers::nats::router::ClientKey;
 
 /// The first ping to a client comes this soon after its `CONNECT`, to measure the round trip.
 const FIRST_PING: Duration = Duration::from_secs(2);
+/// The first ping over a route comes this soon.
+const FIRST_ROUTE_PING: Duration = Duration::from_secs(1);
 /// A client is pinged at least this often, however busy it is, to measure the round trip again.
 const ROUND_TRIP_INTERVAL: Duration = Duration::from_secs(3600);
 /// The longest time between two clients that a lame duck closes.
@@ -34,12 +35,11 @@ impl Engine {
     pub(in crate::servers::nats) fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(at, ..)| *at);
         let lame_duck = self.lame_duck.as_ref().map(|lame_duck| lame_duck.next);
-        [timer, lame_duck, self.core.next_release()].into_iter().flatten().min()
+        [timer, lame_duck].into_iter().flatten().min()
     }
 
     /// Does everything that is due.
     pub(in crate::servers::nats) fn expire(&mut self, now: Instant) {
-        self.release_held(now);
         while let Some((at, key, timer)) = self.timers.first().copied() {
             if at > now {
                 break;
@@ -47,8 +47,10 @@ impl Engine {
             self.stop_timer(key, timer);
             match timer {
                 Timer::Auth => self.refuse(key, "Authentication Timeout", CloseReason::AuthenticationTimeout),
+                Timer::Ping if !self.clients[key.index()].is_client() => self.ping_route(key, now),
                 Timer::Ping => self.check_liveness(key, now),
-                Timer::Write => self.end_write(key),
+                Timer::Write => self.end_write(key, now),
+                Timer::Handshake => self.close(key, CloseReason::TlsHandshake),
                 Timer::Stall => {
                     self.clients[key.index()].attention = true;
                     self.mark_dirty(key);
@@ -64,7 +66,19 @@ impl Engine {
         self.start_timer(key, Timer::Ping, now + first + spread);
     }
 
-    fn random_below(&mut self, limit: Duration) -> Duration {
+    pub(super) fn start_first_route_ping(&mut self, key: ClientKey, now: Instant) {
+        let first = self.route_ping_interval().min(FIRST_ROUTE_PING);
+        let spread = self.random_below(first / 5);
+        self.start_timer(key, Timer::Ping, now + first + spread);
+    }
+
+    /// A route is pinged at least as often as a client.
+    pub(super) fn route_ping_interval(&self) -> Duration {
+        let clients = self.config.timing.ping_interval;
+        self.config.cluster.as_ref().map_or(clients, |cluster| cluster.ping_interval.min(clients))
+    }
+
+    pub(super) fn random_below(&mut self, limit: Duration) -> Duration {
         let limit = limit.as_nanos() as u64;
         Duration::from_nanos(self.rng.next_u64().checked_rem(limit).unwrap_or(0))
     }
@@ -85,8 +99,15 @@ impl Engine {
         self.start_timer(key, Timer::Ping, now + interval);
     }
 
-    fn end_write(&mut self, key: ClientKey) {
-        let client = &self.clients[key.index()];
+    fn end_write(&mut self, key: ClientKey, now: Instant) {
+        let client = &mut self.clients[key.index()];
+        // A route that takes anything at all is slow, and stays.
+        if let Some(route) = client.route_mut()
+            && std::mem::take(&mut route.progressed)
+        {
+            let deadline = now + self.config.timing.write_deadline;
+            return self.start_timer(key, Timer::Write, deadline);
+        }
         if client.phase == Phase::Open {
             if client.awaits_authentication() {
                 self.close(key, CloseReason::SlowConsumerWriteDeadline);
@@ -110,7 +131,7 @@ impl Engine {
         if !self.accepts() {
             return;
         }
-        let open = self.clients.iter().filter(|(_, client)| client.phase == Phase::Open);
+        let open = self.clients.iter().filter(|(_, client)| client.phase == Phase::Open && client.is_client());
         let remaining: Vec<(ClientKey, u64)> =
             open.map(|(index, client)| (ClientKey(index as u32), client.id)).collect();
         if remaining.is_empty() {
@@ -121,12 +142,7 @@ impl Engine {
         let spread = if spread.is_zero() { Duration::from_secs(1) } else { spread };
         let pause = (spread / remaining.len() as u32).min(LAME_DUCK_PAUSE_MAX);
         let next = now + timing.lame_duck_grace;
-        for (key, _) in &remaining {
-            let client = &self.clients[key.index()];
-            if client.settled && client.options.protocol >= ASYNC_INFO_PROTOCOL {
-                self.greet(*key, Duty::LameDuck);
-            }
-        }
+        self.announce_departure();
         self.lame_duck = Some(LameDuck { next, pause, remaining });
     }
 

@@ -13,7 +13,7 @@ fn router(clients: u32) -> Router {
 
 fn publish_with(router: &mut Router, rng: &mut ChaCha8Rng, from: u32, echo: Echo, subject: &str) -> Vec<(u32, String)> {
     let mut deliveries = Vec::new();
-    let interest = router.publish(ClientKey(from), echo, subject.as_bytes(), rng, |client, sid| {
+    let interest = router.publish(Origin::Client(ClientKey(from), echo), subject.as_bytes(), rng, |client, sid| {
         deliveries.push((client.0, String::from_utf8_lossy(sid.as_bytes()).into_owned()));
         Outcome::Accepted
     });
@@ -93,7 +93,7 @@ fn a_queue_group_passes_over_members_that_refuse() {
     for seed in 0..20 {
         let mut asked = Vec::new();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let interest = router.publish(ClientKey(0), Echo::Off, b"a", &mut rng, |client, _| {
+        let interest = router.publish(Origin::Client(ClientKey(0), Echo::Off), b"a", &mut rng, |client, _| {
             asked.push(client.0);
             if client.0 == 2 { Outcome::Accepted } else { Outcome::Refused }
         });
@@ -148,5 +148,69 @@ fn a_client_that_leaves_takes_its_subscriptions_along() {
     router.attach(ClientKey(0));
     assert_eq!(publish(&mut router, 1, "a"), [(1, "1".to_owned())]);
     assert!(publish(&mut router, 1, "a.b").is_empty());
-    assert_eq!((router.subscription_count(), router.groups.len(), router.group_names.len()), (1, 0, 0));
+    assert_eq!((router.subscription_count(), router.groups.is_empty()), (1, true));
+}
+
+fn forwards(router: &Router) -> Vec<(u32, String)> {
+    router.forwards().map(|(route, queues)| (route.0, String::from_utf8_lossy(queues).into_owned())).collect()
+}
+
+#[test]
+fn each_route_is_named_once_with_the_groups_chosen_there() {
+    let mut router = router(3);
+    for (route, pattern, queue) in [(1, "a", None), (1, "a", Some("g")), (1, "*", Some("h")), (2, ">", None)] {
+        router.add_remote(ClientKey(route), pattern.as_bytes(), queue.map(str::as_bytes), 1).unwrap();
+    }
+    let interest =
+        router.publish(Origin::Client(ClientKey(0), Echo::On), b"a", &mut ChaCha8Rng::seed_from_u64(1), |_, _| {
+            unreachable!("there is no client here")
+        });
+    assert_eq!(interest, Interest::Some);
+    assert_eq!(forwards(&router), [(1, "g h".to_owned()), (2, String::new())]);
+    router.detach(ClientKey(1));
+    router.remove_remote(ClientKey(2), b">", None);
+    assert!(publish(&mut router, 0, "a").is_empty());
+    assert!(forwards(&router).is_empty());
+    assert_eq!(router.subscription_count(), 0);
+}
+
+#[test]
+fn what_came_over_a_route_goes_to_clients_and_chosen_groups_only() {
+    let mut router = router(3);
+    subscribe(&mut router, 0, "a", None, "1");
+    subscribe(&mut router, 0, "a", Some("g"), "2");
+    subscribe(&mut router, 0, "a", Some("h"), "3");
+    for queue in [None, Some(&b"g"[..])] {
+        router.add_remote(ClientKey(1), b"a", queue, 9).unwrap();
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for _ in 0..20 {
+        let mut sids = Vec::new();
+        router.publish(Origin::Route(b"g"), b"a", &mut rng, |_, sid| {
+            sids.push(sid.as_bytes().to_vec());
+            Outcome::Accepted
+        });
+        assert_eq!(sids, [b"1", b"2"]);
+        assert!(forwards(&router).is_empty());
+    }
+}
+
+#[test]
+fn only_the_first_and_the_last_subscription_change_interest_outside_groups() {
+    let mut router = router(2);
+    router.track_interest();
+    let interest = |pattern: &str, queue: Option<&str>| LocalInterest {
+        pattern: pattern.as_bytes().into(),
+        queue: queue.map(|queue| queue.as_bytes().into()),
+    };
+    subscribe(&mut router, 0, "a", None, "1");
+    subscribe(&mut router, 1, "a", None, "1");
+    subscribe(&mut router, 1, "a", Some("g"), "2");
+    subscribe(&mut router, 1, "a", Some("g"), "3");
+    let (plain, queued) = (interest("a", None), interest("a", Some("g")));
+    assert_eq!(router.take_changes(), [(plain.clone(), 1), (queued.clone(), 1), (queued.clone(), 2)]);
+    router.unsubscribe(ClientKey(0), b"1", None);
+    assert!(!router.has_changes());
+    router.detach(ClientKey(1));
+    assert_eq!(router.take_changes(), [(plain, 0), (queued.clone(), 1), (queued, 0)]);
 }
