@@ -44,10 +44,13 @@ fn main() -> ExitCode {
         }
     };
     if arguments.check {
+        for warning in &config.warnings {
+            eprintln!("warning: {}", warning.located(&arguments.config.display().to_string()));
+        }
         println!("{}: valid", arguments.config.display());
         return ExitCode::SUCCESS;
     }
-    match serve(config) {
+    match serve(&arguments.config.display().to_string(), config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
             eprintln!("{report:?}");
@@ -64,7 +67,7 @@ fn read(path: &Path) -> miette::Result<NodeConfig> {
     Ok(NodeConfig::parse(&name, &text)?)
 }
 
-fn serve(config: NodeConfig) -> miette::Result<()> {
+fn serve(file: &str, config: NodeConfig) -> miette::Result<()> {
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
@@ -76,6 +79,9 @@ fn serve(config: NodeConfig) -> miette::Result<()> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
         let node_id = config.cluster.node_id;
+        for warning in &config.warnings {
+            tracing::warn!("{}", warning.located(file));
+        }
         if config.store.is_none() {
             tracing::warn!("no PostgreSQL store configured: blocks are kept in memory only");
         }

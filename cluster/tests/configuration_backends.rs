@@ -62,7 +62,7 @@ fn redis(config: &NodeConfig) -> &RedisConfig {
 }
 
 fn kafka(text: &str) -> KafkaConfig {
-    match NodeConfig::parse("node.toml", text).unwrap().cluster.coordinator {
+    match NodeConfig::parse("node.toml", text).expect("the file is valid").cluster.coordinator {
         Some(CoordinatorConfig::Kafka { kafka, .. }) => kafka,
         other => panic!("not Kafka: {other:?}"),
     }

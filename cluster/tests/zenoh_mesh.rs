@@ -4,8 +4,9 @@ use bytes::Bytes;
 use squall_cluster::config::{CoordinatorConfig, ZenohConfig};
 use squall_cluster::coordinator::{self, Coordinator, Event, Listener, PublishError};
 use squall_cluster::entropy::NodeRng;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -32,19 +33,27 @@ struct Node {
     events: mpsc::UnboundedReceiver<Event>,
 }
 
+/// Numbers what must differ between nodes.
+static NODES: AtomicU8 = AtomicU8::new(1);
+
+/// Where a node listens: on a loopback address of its own, so that no other node is given the port before it.
+async fn unused() -> SocketAddr {
+    let address = [127, 0, NODES.fetch_add(1, Ordering::Relaxed), 1];
+    TcpListener::bind(SocketAddr::from((address, 0))).await.unwrap().local_addr().unwrap()
+}
+
 impl Node {
     /// Without multicast, and with a lease of one second.
-    fn start(listen: u16, connect: &[u16]) -> Self {
-        static SEED: AtomicU64 = AtomicU64::new(1);
-        let endpoints = connect.iter().map(|port| format!("'tcp/127.0.0.1:{port}'")).collect::<Vec<_>>().join(", ");
+    fn start(listen: SocketAddr, connect: &[SocketAddr]) -> Self {
+        let endpoints = connect.iter().map(|peer| format!("'tcp/{peer}'")).collect::<Vec<_>>().join(", ");
         let config = format!(
-            "{{mode: 'peer', listen: {{endpoints: ['tcp/127.0.0.1:{listen}']}}, connect: {{endpoints: [{endpoints}], \
+            "{{mode: 'peer', listen: {{endpoints: ['tcp/{listen}']}}, connect: {{endpoints: [{endpoints}], \
              retry: {{period_init_ms: 100, period_max_ms: 200}}}}, scouting: {{multicast: {{enabled: false}}}}, \
              transport: {{link: {{tx: {{lease: 1000}}}}}}}}"
         );
         let config = CoordinatorConfig::Zenoh { name: "mesh".into(), zenoh: ZenohConfig { config } };
         let (told, events) = mpsc::unbounded_channel();
-        let rng = NodeRng::from_seed(SEED.fetch_add(1, Ordering::Relaxed));
+        let rng = NodeRng::from_seed(u64::from(NODES.fetch_add(1, Ordering::Relaxed)));
         let coordinator = coordinator::start(&config, Arc::new(Told(told)), rng).unwrap();
         Self { coordinator, events }
     }
@@ -55,7 +64,8 @@ impl Node {
 
     /// Passes over everything until `event`.
     async fn until(&mut self, event: Event) {
-        while self.next().await != event {}
+        let arrived = async { while self.next().await != event {} };
+        timeout(PATIENCE, arrived).await.expect("the event in time");
     }
 
     async fn publish(&self, message: &'static str) {
@@ -65,10 +75,6 @@ impl Node {
 
 fn message(text: &'static str) -> Event {
     Event::Message(Bytes::from_static(text.as_bytes()))
-}
-
-async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }
 
 /// Calls until `to` hears it; from then on everything that `from` publishes arrives there.
@@ -87,9 +93,9 @@ async fn reach(from: &Node, to: &mut Node) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_peer_hears_the_others_in_order_and_not_itself() {
-    let (a, b) = (free_port().await, free_port().await);
+    let (a, b) = (unused().await, unused().await);
     let mut others = [Node::start(a, &[]), Node::start(b, &[a])];
-    let mut speaker = Node::start(0, &[a, b]);
+    let mut speaker = Node::start(unused().await, &[a, b]);
     speaker.until(Event::Connected).await;
     for other in &mut others {
         other.until(Event::Connected).await;
@@ -123,14 +129,14 @@ async fn every_peer_hears_the_others_in_order_and_not_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_is_connected_alone_and_a_peer_that_joins_and_leaves_is_told() {
-    let port = free_port().await;
-    let mut alone = Node::start(port, &[]);
+    let address = unused().await;
+    let mut alone = Node::start(address, &[]);
     let refused = alone.coordinator.publish(Bytes::from_static(b"early")).await;
     assert_eq!(refused, Err(PublishError::NotConnected));
     assert_eq!(alone.next().await, Event::Connected);
     alone.publish("to nobody").await;
 
-    let mut peer = Node::start(0, &[port]);
+    let mut peer = Node::start(unused().await, &[address]);
     assert_eq!(peer.next().await, Event::Connected);
     assert_eq!(alone.next().await, Event::Gap);
     peer.publish("hello").await;
@@ -141,7 +147,7 @@ async fn a_node_is_connected_alone_and_a_peer_that_joins_and_leaves_is_told() {
     let refused = alone.coordinator.publish(Bytes::from_static(b"late")).await;
     assert_eq!(refused, Err(PublishError::NotConnected));
 
-    let peer = Node::start(0, &[port]);
+    let peer = Node::start(unused().await, &[address]);
     assert_eq!(alone.next().await, Event::Connected);
     peer.coordinator.shutdown().await;
     alone.coordinator.shutdown().await;
@@ -149,9 +155,9 @@ async fn a_node_is_connected_alone_and_a_peer_that_joins_and_leaves_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_published_after_connected_arrives_at_once() {
-    let port = free_port().await;
-    let mut listening = Node::start(port, &[]);
-    let mut joining = Node::start(0, &[port]);
+    let address = unused().await;
+    let mut listening = Node::start(address, &[]);
+    let mut joining = Node::start(unused().await, &[address]);
     // Whoever is told of the other, the other's next message arrives.
     listening.until(Event::Connected).await;
     joining.until(Event::Connected).await;
@@ -164,9 +170,9 @@ async fn what_is_published_after_connected_arrives_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_is_tried_again_until_it_is_free() {
-    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = taken.local_addr().unwrap().port();
-    let mut node = Node::start(port, &[]);
+    let address = unused().await;
+    let taken = TcpListener::bind(address).await.unwrap();
+    let mut node = Node::start(address, &[]);
     let Event::Error(reason) = node.next().await else { panic!("no error") };
     assert!(!reason.is_empty() && !reason.contains(".rs"), "{reason}");
     assert_eq!(node.next().await, Event::Disconnected);
@@ -178,24 +184,24 @@ async fn a_port_that_is_taken_is_tried_again_until_it_is_free() {
 
 /// Passes on what two peers say, or nothing at all, as a cut cable does.
 struct Cable {
-    port: u16,
+    near_end: SocketAddr,
     cut: watch::Sender<bool>,
 }
 
 impl Cable {
-    async fn to(target: u16) -> Self {
+    async fn to(far_end: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let near_end = listener.local_addr().unwrap();
         let (cut, is_cut) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let far = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                let far = TcpStream::connect(far_end).await.unwrap();
                 let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
                 tokio::spawn(carry(near_read, far_write, is_cut.clone()));
                 tokio::spawn(carry(far_read, near_write, is_cut.clone()));
             }
         });
-        Self { port, cut }
+        Self { near_end, cut }
     }
 }
 
@@ -216,9 +222,9 @@ async fn carry(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_longer_than_the_lease_disconnects_and_its_end_connects_both_sides() {
-    let port = free_port().await;
-    let cable = Cable::to(port).await;
-    let mut nodes = [Node::start(port, &[]), Node::start(0, &[cable.port])];
+    let address = unused().await;
+    let cable = Cable::to(address).await;
+    let mut nodes = [Node::start(address, &[]), Node::start(unused().await, &[cable.near_end])];
     for node in &mut nodes {
         node.until(Event::Connected).await;
     }

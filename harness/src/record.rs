@@ -244,7 +244,7 @@ pub struct RunRecord {
     pub operations: Vec<Operation>,
     /// Observations, by time.
     pub observations: Vec<Observation>,
-    /// Messages received, by node, incarnation and publisher.
+    /// Messages received, in the order of boots; empty unless a check or a measurement needs them.
     pub receptions: Vec<Receptions>,
     /// Lives, by time.
     pub lives: Vec<Life>,

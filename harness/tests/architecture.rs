@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Which crates of the workspace each of them may use in its product code.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("squall-hook", &[]),
     ("squall-interpose", &[]),
+    ("pnet_datalink", &["squall-hook"]),
     ("tokio", &["squall-hook"]),
+    ("zenoh-runtime", &["squall-hook", "tokio"]),
     ("squall-sim", &["squall-hook", "squall-interpose", "tokio"]),
     ("squall-cluster", &["tokio"]),
     ("squall-reports", &[]),

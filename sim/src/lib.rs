@@ -44,11 +44,13 @@
 mod engine;
 pub mod entropy;
 pub mod fault;
+mod hashers;
 pub mod net;
 pub mod record;
 pub mod servers;
 pub mod world;
 
+pub use hashers::settle_hash_keys;
 pub use net::{HostCosts, HostId, Latency, NetworkProfile};
 pub use record::{Keep, Recording};
 pub use world::{Boot, HostSpec, Program, World, WorldConfig, current_host, note, now_ns, run};

@@ -1,7 +1,7 @@
 //! As much of a Redis server as the adapter talks to, with a switch for what it fails to do.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
@@ -41,13 +41,13 @@ struct State {
 
 impl Server {
     pub(crate) async fn start() -> (Self, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
         let server = Self::default();
         let accepting = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let mut state = accepting.0.lock().unwrap();
+                let mut state = accepting.state();
                 state.accepted += 1;
                 state.connections.spawn(accepting.clone().serve(stream));
             }
@@ -55,16 +55,20 @@ impl Server {
         (server, address)
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn set(&self, mood: Mood) {
-        self.0.lock().unwrap().mood = mood;
+        self.state().mood = mood;
     }
 
     pub(crate) fn accepted(&self) -> usize {
-        self.0.lock().unwrap().accepted
+        self.state().accepted
     }
 
     pub(crate) fn close_all_connections(&self) {
-        self.0.lock().unwrap().connections.abort_all();
+        self.state().connections.abort_all();
     }
 
     async fn serve(self, stream: TcpStream) {
@@ -91,7 +95,7 @@ impl Server {
     }
 
     fn answer(&self, command: &[Vec<u8>], tell: &UnboundedSender<Vec<u8>>, connection: &mut Connection) -> Vec<u8> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state();
         let name = command[0].to_ascii_uppercase();
         match (state.mood, &name[..]) {
             (Mood::Silent, _) => Vec::new(),

@@ -28,15 +28,15 @@ impl Watched {
     /// Starts the coordinator of a store section with these lines.
     pub(crate) fn start(section: &str) -> Self {
         let text = format!("[cluster]\ncoordinator = \"bus\"\n[store.bus]\n{section}\n");
-        let config = NodeConfig::parse("node.toml", &text).unwrap();
+        let config = NodeConfig::parse("node.toml", &text).expect("the section is valid");
         let (tell, events) = unbounded_channel();
-        let coordinator = config.cluster.coordinator.unwrap();
+        let coordinator = config.cluster.coordinator.expect("the section is named");
         let started = coordinator::start(&coordinator, Arc::new(Teller(tell)), NodeRng::from_seed(1));
-        Self { coordinator: started.unwrap(), events }
+        Self { coordinator: started.expect("the configuration works"), events }
     }
 
     pub(crate) async fn next(&mut self) -> Event {
-        timeout(PATIENCE, self.events.recv()).await.expect("an event in time").unwrap()
+        timeout(PATIENCE, self.events.recv()).await.expect("an event in time").expect("the adapter lives")
     }
 
     /// Waits for `wanted`; what came before it.

@@ -19,7 +19,7 @@ use crate::record::RunRecord;
 use hdrhistogram::Histogram;
 use squall_cluster::observe::Source;
 use squall_reports::Check;
-use squall_reports::compare::{LATE_US, Late, Latencies};
+use squall_reports::compare::{LATE_US, Late, Measures};
 use std::time::Duration;
 
 /// Upper bounds of the fan-out latency; what is `None` is not judged.
@@ -77,6 +77,10 @@ struct Measured {
     deliveries: Vec<Delivery>,
     /// The time to the last node of each version that has one.
     lasts_us: Vec<u64>,
+    /// Until a version was in force on a node that ran when it was made, however it came there.
+    in_force_us: Vec<u64>,
+    /// The longest of these of each version.
+    last_in_force_us: Vec<u64>,
 }
 
 /// The broadcast latency of a run.
@@ -89,29 +93,42 @@ pub(super) fn summarize(index: &Index<'_>) -> FanOut {
     measure(index).summary
 }
 
-/// How long every delivery and every last one took, and what came late.
-pub(super) fn latencies(index: &Index<'_>) -> (Latencies, Latencies, Late) {
-    let Measured { summary, deliveries, lasts_us } = measure(index);
+/// How long versions took to spread, without what else a run is measured by.
+pub(super) fn measures(index: &Index<'_>) -> Measures {
+    let Measured { summary, deliveries, lasts_us, in_force_us, last_in_force_us } = measure(index);
     let slow = deliveries.iter().filter(|delivery| delivery.latency_us > LATE_US).count();
-    let late = Late { delivered: summary.deliveries, slow: slow as u64, repaired: summary.late };
-    (deliveries.iter().map(|delivery| delivery.latency_us).collect(), lasts_us.into_iter().collect(), late)
+    Measures {
+        delivery: deliveries.iter().map(|delivery| delivery.latency_us).collect(),
+        last_node: lasts_us.into_iter().collect(),
+        in_force: in_force_us.into_iter().collect(),
+        last_in_force: last_in_force_us.into_iter().collect(),
+        late: Late { delivered: summary.deliveries, slow: slow as u64, repaired: summary.late },
+        ..Measures::default()
+    }
 }
 
 fn measure(index: &Index<'_>) -> Measured {
     let mut deliveries = Vec::with_capacity(index.applied.len());
     let mut late = 0;
     let mut last_us: Vec<Option<u64>> = vec![None; index.versions.len()];
+    let mut in_force_us = Vec::new();
+    let mut last_in_force_us = last_us.clone();
     for one in &index.applied {
         let Some((from, made_ns)) = index.version(one.version).origin else { continue };
         if index.node(from) == index.node(one.slot) {
             continue;
         }
         let span = index.lives.span(one.slot);
+        let latency_us = one.at_ns.saturating_sub(made_ns) / 1_000;
+        if span.booted_ns <= made_ns {
+            in_force_us.push(latency_us);
+            let last = &mut last_in_force_us[one.version.0];
+            *last = (*last).max(Some(latency_us));
+        }
         if one.source != Source::Broadcast {
             late += u64::from(span.booted_ns <= made_ns);
             continue;
         }
-        let latency_us = one.at_ns.saturating_sub(made_ns) / 1_000;
         if span.ran_throughout(made_ns, one.at_ns) {
             let last = &mut last_us[one.version.0];
             *last = (*last).max(Some(latency_us));
@@ -131,7 +148,8 @@ fn measure(index: &Index<'_>) -> Measured {
         deliveries: deliveries.len() as u64,
         late,
     };
-    Measured { summary, deliveries, lasts_us }
+    let last_in_force_us = last_in_force_us.into_iter().flatten().collect();
+    Measured { summary, deliveries, lasts_us, in_force_us, last_in_force_us }
 }
 
 fn histogram(values_us: impl Iterator<Item = u64>) -> Histogram<u64> {

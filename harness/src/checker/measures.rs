@@ -11,7 +11,6 @@ use squall_reports::compare::{Latencies, Measures};
 #[must_use]
 pub fn measure(record: &RunRecord) -> Measures {
     let index = Index::new(record);
-    let (delivery, last_node, late) = fan_out::latencies(&index);
     let (convergence, unconverged) = match convergence(&index) {
         None => (Latencies::default(), 0),
         Some(Converged::After { us }) => ([us].into_iter().collect(), 0),
@@ -19,15 +18,13 @@ pub fn measure(record: &RunRecord) -> Measures {
     };
     let (reconnect, unreconnected) = reconnects(&index);
     Measures {
-        delivery,
-        last_node,
-        late,
         messages: delivery::messages(&index),
         convergence,
         unconverged,
         reconnect,
         unreconnected,
         exposure: exposure::node_seconds(&index),
+        ..fan_out::measures(&index)
     }
 }
 

@@ -82,5 +82,6 @@ fn simulate(work: impl FnOnce() -> Exit) -> Exit {
     signals::catch_interrupt();
     // What libraries draw once per process, before a run forks off, must not vary either.
     squall_interpose::entropy::seed(0);
+    squall_sim::settle_hash_keys();
     work()
 }

@@ -136,7 +136,7 @@ pub(super) fn wall_clock_ms() -> i64 {
 /// # Errors
 /// When SQLite gets no memory.
 pub(super) fn hosts(prepared: &Prepared, seed: u64) -> std::io::Result<(Vec<HostSpec>, Cluster, ServerControl)> {
-    let log = Log::default();
+    let log = Log::of(prepared);
     let disk = Disk::new(wall_clock_ms)?;
     let mut hosts = Vec::new();
     let mut nodes = Vec::new();

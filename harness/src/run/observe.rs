@@ -1,6 +1,8 @@
 //! What nodes report, into the record and the trace.
 
+use super::{Measuring, Prepared};
 use crate::record::{Observation, Receptions};
+use crate::scenario::CheckSpec;
 use rustc_hash::FxHashMap;
 use squall_cluster::blocklist::{Entry, State};
 use squall_cluster::ids::Incarnation;
@@ -13,21 +15,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) struct Log {
     /// By time.
     observations: Arc<Mutex<Vec<Observation>>>,
-    /// One for each incarnation of each node, dead or alive.
-    inboxes: Arc<Mutex<Vec<Arc<Mutex<Inbox>>>>>,
+    /// One for each incarnation of each node, dead or alive; `None` when nobody asks what was received.
+    inboxes: Option<Arc<Mutex<Vec<Arc<Mutex<Inbox>>>>>>,
 }
 
 impl Log {
+    /// What the run's checks and measurements need.
+    pub(super) fn of(prepared: &Prepared) -> Self {
+        let judged = prepared.scenario.checks.contains(&CheckSpec::Delivery);
+        let wanted = judged || prepared.measuring == Measuring::On;
+        Self { observations: Arc::default(), inboxes: wanted.then(Arc::default) }
+    }
+
     pub(super) fn take(&self) -> Vec<Observation> {
         std::mem::take(&mut *lock(&self.observations))
     }
 
-    /// What was received, by node, incarnation and publisher.
+    /// What was received, in the order of boots.
     pub(super) fn take_receptions(&self) -> Vec<Receptions> {
-        let mut all: Vec<Receptions> =
-            lock(&self.inboxes).drain(..).flat_map(|inbox| std::mem::take(&mut lock(&inbox).receptions)).collect();
-        all.sort_by_key(|one| (one.node, one.incarnation, one.publisher));
-        all
+        let Some(inboxes) = &self.inboxes else { return Vec::new() };
+        lock(inboxes).drain(..).flat_map(|inbox| std::mem::take(&mut lock(&inbox).receptions)).collect()
     }
 
     /// Works on what has been observed so far.
@@ -52,13 +59,16 @@ pub(super) struct NodeObserver {
     node: u16,
     incarnation: u32,
     log: Log,
-    inbox: Arc<Mutex<Inbox>>,
+    inbox: Option<Arc<Mutex<Inbox>>>,
 }
 
 impl NodeObserver {
     pub(super) fn new(node: u16, incarnation: u32, log: Log) -> Self {
-        let inbox = Arc::default();
-        lock(&log.inboxes).push(Arc::clone(&inbox));
+        let inbox = log.inboxes.as_ref().map(|inboxes| {
+            let inbox = Arc::default();
+            lock(inboxes).push(Arc::clone(&inbox));
+            inbox
+        });
         Self { node, incarnation, log, inbox }
     }
 }
@@ -72,7 +82,8 @@ impl Observer for NodeObserver {
     }
 
     fn received(&self, message: Message) {
-        let mut inbox = lock(&self.inbox);
+        let Some(inbox) = &self.inbox else { return };
+        let mut inbox = lock(inbox);
         let Inbox { receptions, places } = &mut *inbox;
         let place = *places.entry(message.publisher).or_insert_with(|| {
             receptions.push(Receptions::new(self.node, self.incarnation, message.publisher));

@@ -5,9 +5,7 @@ use super::observe::RUNNING;
 use super::{Measuring, Prepared, RunOutput, RunSpec, timeline};
 use crate::checker::{self, Checker, NoLivelock};
 use crate::record::{AppliedFault, FinalState, Life, LifeEvent, Panic, RunRecord, WorldFacts};
-use crate::scenario::{
-    CheckSpec, HostCosts as ScenarioCosts, Latency as ScenarioLatency, NetworkProfile as ScenarioNetwork,
-};
+use crate::scenario::CheckSpec;
 use crate::workload::{self, Ops};
 use crate::{build, nemesis};
 use squall_cluster::blocklist::Entry;
@@ -20,7 +18,7 @@ use squall_sim::entropy::{Subsystem, stream};
 use squall_sim::fault::{Fault, PlannedFault};
 use squall_sim::servers::postgres::Disk;
 use squall_sim::world::{self, Facts, Finished};
-use squall_sim::{HostCosts, HostId, Latency, NetworkProfile, World, WorldConfig};
+use squall_sim::{HostCosts, HostId, World, WorldConfig};
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -47,7 +45,7 @@ pub fn execute(spec: &RunSpec) -> RunOutput {
     });
     let mut config = WorldConfig::new(spec.seed);
     let epoch_ms = config.epoch_ms;
-    config.network = network(&prepared.scenario.network.profile);
+    config.network = (&prepared.scenario.network.profile).into();
     config.costs = costs(prepared);
     config.keep = spec.keep;
     config.on_livelock = livelocked;
@@ -59,32 +57,12 @@ pub fn execute(spec: &RunSpec) -> RunOutput {
     conclude(spec, plan, &cluster, epoch_ms, finished, began)
 }
 
-fn latency(latency: &ScenarioLatency) -> Latency {
-    let ScenarioLatency { min, median, p99, max } = *latency;
-    Latency { min_ns: ns(min), median_ns: ns(median), p99_ns: ns(p99), max_ns: ns(max) }
-}
-
 /// What packets cost the hosts on this backend, as far as the network's profile knows.
 fn costs(prepared: &Prepared) -> BTreeMap<String, HostCosts> {
     let Some(costs) = prepared.scenario.network.profile.costs.get(&prepared.backend) else { return BTreeMap::new() };
-    let of = |costs: &ScenarioCosts| HostCosts {
-        send_ns: ns(costs.send),
-        wake: latency(&costs.wake),
-        sleeps_after_ns: ns(costs.sleeps_after),
-        stalls_per_million: (costs.stalls * 1_000_000.0) as u32,
-        stall: latency(&costs.stall),
-    };
     let topology = &prepared.topology;
-    let nodes = topology.nodes.iter().map(|name| (name.clone(), of(&costs.node)));
-    nodes.chain(topology.brokers.iter().map(|name| (name.clone(), of(&costs.broker)))).collect()
-}
-
-fn network(profile: &ScenarioNetwork) -> NetworkProfile {
-    NetworkProfile {
-        latency: latency(&profile.latency),
-        loss_per_million: (profile.loss * 1_000_000.0) as u32,
-        nic_bytes_per_s: profile.bandwidth_bytes_per_s,
-    }
+    let nodes = topology.nodes.iter().map(|name| (name.clone(), (&costs.node).into()));
+    nodes.chain(topology.brokers.iter().map(|name| (name.clone(), (&costs.broker).into()))).collect()
 }
 
 /// Ends a run in which time stands still: its tasks would never let it reach a verdict.

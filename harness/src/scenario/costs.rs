@@ -15,11 +15,16 @@ use std::time::Duration;
 pub struct HostCosts {
     /// Work for each packet that it sends; they leave one after another.
     pub send: Duration,
-    /// How long a host that has slept takes before a packet reaches its program.
+    /// Work for each packet that other cores do after that: it delays the copies of one message one after another, and
+    /// not the next message.
+    pub pipelined: Duration,
+    /// How long each packet takes from the network to the program.
+    pub receive: Latency,
+    /// How much longer it takes at a host that has slept.
     pub wake: Latency,
     /// A host sleeps when it has neither sent nor received for so long.
     pub sleeps_after: Duration,
-    /// The part of the packets it sends that find the processor taken away, 0 to 1.
+    /// The part of the packets it sends or receives that find the processor taken away, 0 to 1.
     pub stalls: f64,
     /// For so long.
     pub stall: Latency,
@@ -60,11 +65,16 @@ struct BackendCostsSpec {
 struct HostCostsSpec {
     /// Work for each packet that it sends; they leave one after another.
     send: Option<Time>,
-    /// How long a host that has slept takes before a packet reaches its program.
+    /// Work for each packet that other cores do after that: it delays the copies of one message one after another, and
+    /// not the next message.
+    pipelined: Option<Time>,
+    /// How long each packet takes from the network to the program.
+    receive: Option<Located<LatencySpec>>,
+    /// How much longer it takes at a host that has slept.
     wake: Option<Located<LatencySpec>>,
     /// A host sleeps when it has neither sent nor received for so long.
     sleeps_after: Option<Time>,
-    /// The part of the packets it sends that find the processor taken away.
+    /// The part of the packets it sends or receives that find the processor taken away.
     #[serde(default)]
     stalls: Fraction,
     /// For so long.
@@ -78,6 +88,8 @@ impl HostCostsSpec {
         let time = |time: Option<Time>| time.map_or(Duration::ZERO, |time| time.0);
         Ok(HostCosts {
             send: time(this.send),
+            pipelined: time(this.pipelined),
+            receive: varying(&this.receive)?.unwrap_or_default(),
             wake: varying(&this.wake)?.unwrap_or_default(),
             sleeps_after: time(this.sleeps_after),
             stalls: this.stalls.0,

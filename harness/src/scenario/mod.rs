@@ -9,7 +9,7 @@
 //! | `validate`, `rules`, `kinds` | from the file to a scenario that makes sense |
 //! | `load` | files and directories |
 //! | `workload`, `check` | one file per kind; faults are in [`crate::nemesis`] |
-//! | `network`, `costs`, `backend`, `config`, `units`, `located` | what keys hold |
+//! | `network`, `costs`, `simulated`, `backend`, `config`, `units`, `located` | what keys hold |
 //! | `error`, `explain` | what is wrong, in the author's words |
 
 mod backend;
@@ -24,6 +24,7 @@ mod load;
 pub(crate) mod located;
 mod network;
 mod rules;
+mod simulated;
 pub(crate) mod units;
 mod validate;
 mod workload;

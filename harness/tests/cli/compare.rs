@@ -29,7 +29,7 @@ fn a_comparison_leaves_a_table_an_object_and_a_page() {
         &[
             "Totals on nats: 2 scenarios",
             "3 runs each".replace('3', "6").as_str(),
-            "reconnect p50: only nats",
+            "reconnect p90: only nats",
             "Complete: ",
         ],
     );

@@ -136,6 +136,8 @@ impl Collector {
             curves: Curves {
                 delivery: measures.delivery.curve(),
                 last_node: measures.last_node.curve(),
+                in_force: measures.in_force.curve(),
+                last_in_force: measures.last_in_force.curve(),
                 reconnect: measures.reconnect.curve(),
             },
         };
@@ -247,6 +249,8 @@ impl Figures {
         Self {
             delivery: measures.delivery.percentiles(),
             last_node: measures.last_node.percentiles(),
+            in_force: measures.in_force.percentiles(),
+            last_in_force: measures.last_in_force.percentiles(),
             convergence: measures.convergence.percentiles(),
             unconverged: measures.unconverged,
             reconnect: measures.reconnect.percentiles(),

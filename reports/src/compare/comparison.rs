@@ -60,6 +60,10 @@ pub struct Curves {
     pub delivery: Vec<Point>,
     /// Behind [`Figures::last_node`].
     pub last_node: Vec<Point>,
+    /// Behind [`Figures::in_force`].
+    pub in_force: Vec<Point>,
+    /// Behind [`Figures::last_in_force`].
+    pub last_in_force: Vec<Point>,
     /// Behind [`Figures::reconnect`].
     pub reconnect: Vec<Point>,
 }
@@ -90,6 +94,10 @@ pub struct Figures {
     pub delivery: Option<Percentiles>,
     /// The same until the last node.
     pub last_node: Option<Percentiles>,
+    /// Block in force on its origin until in force on another node that ran then, by broadcast or by repair.
+    pub in_force: Option<Percentiles>,
+    /// The same until the last node.
+    pub last_in_force: Option<Percentiles>,
     /// From the last heal until every running node knew everything that was made before it, one value for each run.
     pub convergence: Option<Percentiles>,
     /// Runs in which that never came.
@@ -171,6 +179,8 @@ pub enum Place {
     First,
     /// Within noise of the lowest.
     Tied,
-    /// Higher, beyond noise.
+    /// Higher, but the single runs are too few or do not bear it out.
+    Unclear,
+    /// Higher, and so in nearly every run.
     Behind,
 }

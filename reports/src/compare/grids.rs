@@ -18,8 +18,8 @@ fn columns(first: &str, backends: &[String]) -> Vec<String> {
 
 /// Every figure of every backend over the comparable scenarios, in groups with a title.
 pub(super) fn totals(comparison: &Comparison) -> Vec<(&'static str, Grid)> {
-    let grid = |lines: &[(&str, fn(&Total) -> String)]| {
-        let row = |(name, cell): &(&str, fn(&Total) -> String)| {
+    let grid = |lines: &[Line]| {
+        let row = |(name, cell): &Line| {
             [(*name).to_owned()].into_iter().chain(comparison.totals.iter().map(cell)).collect()
         };
         Grid { columns: columns("", &comparison.header.backends), rows: lines.iter().map(row).collect() }
@@ -30,6 +30,8 @@ pub(super) fn totals(comparison: &Comparison) -> Vec<(&'static str, Grid)> {
             grid(&DELIVERY),
         ),
         ("Fan-out to the last node", grid(&LAST_NODE)),
+        ("In force on another node that ran when the block was made, by broadcast or by repair", grid(&IN_FORCE)),
+        ("In force on the last node, by broadcast or by repair", grid(&LAST_IN_FORCE)),
         ("Convergence: from the last heal until every node knows what was made before it", grid(&CONVERGENCE)),
         ("Reconnect: coordinator link lost until back, per node", grid(&RECONNECT)),
         ("Delivery: messages and blocks, per receiving node", grid(&MESSAGES)),
@@ -58,16 +60,36 @@ static LAST_NODE: [Line; 6] = [
     ("blocks", |one| count(one.figures.last_node)),
 ];
 
-static CONVERGENCE: [Line; 5] = [
+static IN_FORCE: [Line; 6] = [
+    ("p50", |one| us(one.figures.in_force, |all| all.p50_us)),
+    ("p90", |one| us(one.figures.in_force, |all| all.p90_us)),
+    ("p99", |one| us(one.figures.in_force, |all| all.p99_us)),
+    ("p99.9", |one| us(one.figures.in_force, |all| all.p999_us)),
+    ("max", |one| us(one.figures.in_force, |all| all.max_us)),
+    ("blocks learned", |one| count(one.figures.in_force)),
+];
+
+static LAST_IN_FORCE: [Line; 6] = [
+    ("p50", |one| us(one.figures.last_in_force, |all| all.p50_us)),
+    ("p90", |one| us(one.figures.last_in_force, |all| all.p90_us)),
+    ("p99", |one| us(one.figures.last_in_force, |all| all.p99_us)),
+    ("p99.9", |one| us(one.figures.last_in_force, |all| all.p999_us)),
+    ("max", |one| us(one.figures.last_in_force, |all| all.max_us)),
+    ("blocks", |one| count(one.figures.last_in_force)),
+];
+
+static CONVERGENCE: [Line; 6] = [
     ("p50", |one| us(one.figures.convergence, |all| all.p50_us)),
+    ("p90", |one| us(one.figures.convergence, |all| all.p90_us)),
     ("p99", |one| us(one.figures.convergence, |all| all.p99_us)),
     ("max", |one| us(one.figures.convergence, |all| all.max_us)),
     ("runs with faults", |one| count(one.figures.convergence)),
     ("never", |one| grouped(one.figures.unconverged)),
 ];
 
-static RECONNECT: [Line; 5] = [
+static RECONNECT: [Line; 6] = [
     ("p50", |one| us(one.figures.reconnect, |all| all.p50_us)),
+    ("p90", |one| us(one.figures.reconnect, |all| all.p90_us)),
     ("p99", |one| us(one.figures.reconnect, |all| all.p99_us)),
     ("max", |one| us(one.figures.reconnect, |all| all.max_us)),
     ("reconnects", |one| count(one.figures.reconnect)),
@@ -112,6 +134,7 @@ pub(super) fn findings(comparison: &Comparison) -> Grid {
                 Place::First | Place::Tied if !decided => value,
                 Place::First => format!("{value} (best)"),
                 Place::Tied => format!("{value} (tie)"),
+                Place::Unclear => format!("{value} (unclear)"),
                 Place::Behind => value,
             }
         };

@@ -31,6 +31,9 @@ impl Latencies {
     }
 
     /// Adds all of another's.
+    ///
+    /// # Panics
+    /// Never: the histogram grows as needed.
     pub fn merge(&mut self, other: &Self) {
         self.0.add(&other.0).expect("the histogram grows as needed");
     }

@@ -15,6 +15,11 @@ pub struct Measures {
     pub delivery: Latencies,
     /// The same until the last of the nodes that ran without a break, one for each version.
     pub last_node: Latencies,
+    /// From the moment a version took effect on its origin until it was in force on another node that ran then, by broadcast or
+    /// by repair: a backend that loses what another delivers late is no faster by this one.
+    pub in_force: Latencies,
+    /// The same until the last node, one for each version.
+    pub last_in_force: Latencies,
     /// Versions that came late.
     pub late: Late,
     /// Coordinator messages.
@@ -96,8 +101,10 @@ impl Exposure {
 
 impl AddAssign<&Self> for Measures {
     fn add_assign(&mut self, other: &Self) {
-        let Self { delivery, last_node, late, messages, convergence, unconverged, reconnect, unreconnected, exposure } =
-            self;
+        let Self { delivery, last_node, in_force, last_in_force, late, messages, .. } = self;
+        let Self { convergence, unconverged, reconnect, unreconnected, exposure, .. } = self;
+        in_force.merge(&other.in_force);
+        last_in_force.merge(&other.last_in_force);
         delivery.merge(&other.delivery);
         last_node.merge(&other.last_node);
         late.delivered += other.late.delivered;

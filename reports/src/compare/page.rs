@@ -80,6 +80,10 @@ impl Comparison {
         let plots = [
             plot("delivery", "Fan-out: until a block is in force on another node", |curves| &curves.delivery),
             plot("last", "Fan-out to the last node", |curves| &curves.last_node),
+            plot("in-force", "In force on another node, by broadcast or by repair", |curves| &curves.in_force),
+            plot("last-in-force", "In force on the last node, by broadcast or by repair", |curves| {
+                &curves.last_in_force
+            }),
             plot("reconnect", "Reconnect: coordinator link lost until back", |curves| &curves.reconnect),
         ];
         plots.into_iter().flatten().collect()
@@ -94,7 +98,12 @@ impl Comparison {
             decided().filter(has).map(|finding| finding.figure.clone()).collect()
         };
         let told = |backend: &String| {
-            let parts = [("best at", Place::First), ("ties for", Place::Tied), ("behind at", Place::Behind)];
+            let parts = [
+                ("best at", Place::First),
+                ("ties for", Place::Tied),
+                ("unclear for", Place::Unclear),
+                ("behind at", Place::Behind),
+            ];
             let parts: Vec<String> = parts
                 .into_iter()
                 .map(|(words, place)| (words, figures(backend, place)))

@@ -3,12 +3,14 @@
 use super::{Facts, Panicked, STATE, State, WorldConfig, current_host, now_ns, wall_offset_ns, with_state};
 use crate::engine::{self, try_with_net};
 use crate::entropy::{self, Subsystem};
+use crate::hashers;
 use crate::net::HostId;
 use squall_interpose::{clock, guard};
 use tokio::gate;
 
 pub(super) fn enter(config: &WorldConfig) {
     squall_interpose::entropy::seed(entropy::derive(config.seed, Subsystem::Processes));
+    hashers::begin();
     clock::set_wall_offset(wall_offset_ns);
     clock::start(config.epoch_ms);
     squall_hook::set_helper_scope(super::helper::lend);

@@ -10,10 +10,10 @@ use futures_util::StreamExt;
 use redis::aio::ConnectionManager;
 use redis::cluster::ClusterClient;
 use redis::{AsyncCommands, Client, ErrorKind, ProtocolVersion, PushKind, RedisError, Value, pipe};
-use squall_sim::servers::redis::{CloseReason, ClusterMode, Limits, OutputLimit, RedisServer, ServerConfig, User};
+use squall_sim::servers::redis::{CloseReason, ClusterMode, Limits, OutputLimit, ServerConfig, User};
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 #[test]
 fn values_are_kept_in_both_protocols() {
@@ -285,24 +285,6 @@ fn the_cluster_client_finds_a_cluster_of_one() {
         let _: u64 = connection.publish("news", "text").await.unwrap();
         assert_eq!(push(&mut pushes, PushKind::Message).await, [text("news"), text("text")]);
     });
-}
-
-#[tokio::test]
-async fn a_real_port_is_served_too() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("redis://{}/?protocol=resp3", listener.local_addr().unwrap());
-    let server = RedisServer::new(ServerConfig::default(), 7);
-    let handle = server.clone();
-    let serving = tokio::spawn(async move { handle.serve(listener).await });
-    let (mut manager, mut pushes) = manager(Client::open(address.as_str()).unwrap()).await;
-    manager.subscribe("a").await.unwrap();
-    let payload = vec![b'x'; 1 << 20];
-    assert_eq!(manager.publish::<_, _, u64>("a", &payload).await.unwrap(), 1);
-    let message = push(&mut pushes, PushKind::Message).await;
-    assert!(message[1] == Value::BulkString(payload));
-    server.shutdown();
-    push(&mut pushes, PushKind::Disconnection).await;
-    soon("the end of the server", serving).await.unwrap().unwrap();
 }
 
 #[test]

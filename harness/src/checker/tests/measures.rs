@@ -32,6 +32,8 @@ fn convergence_is_counted_from_the_last_heal_and_only_for_what_was_made_before()
     let measures = measure(&record);
     assert_eq!((measures.convergence.len(), measures.unconverged), (1, 0));
     assert_eq!((measures.delivery.len(), measures.late.repaired), (2, 2));
+    assert_eq!((measures.in_force.len(), measures.last_in_force.len()), (4, 2), "repaired ones count there");
+    assert!(measures.last_in_force.quantile_us(1.0) > Some(19_900_000), "20 s until anti-entropy");
 }
 
 #[test]

@@ -39,6 +39,8 @@ fn measures(backend: usize, seed: u64) -> Measures {
     Measures {
         delivery: (0..200).map(|delivery| base_us + seed + delivery * step_us).collect(),
         last_node: (0..50).map(|version| base_us * 2 + version * step_us * 4).collect(),
+        in_force: (0..220).map(|block| base_us + seed + block * step_us * 2).collect(),
+        last_in_force: (0..50).map(|version| base_us * 2 + version * step_us * 8).collect(),
         late: Late { delivered: 200 - lost, slow: 2, repaired: lost },
         messages: Messages { due: 200, lost, repeated: [0, 0, 3, 0][backend], overtaken: 0 },
         convergence: [[9_000_000, 2_100_000, 800_000, 2_150_000][backend] + seed * 1_000].into_iter().collect(),
@@ -110,8 +112,8 @@ fn the_page_loads_nothing_and_shows_all_backends() {
     }
     assert_eq!(
         page.matches("class=\"line\" d=\"M").count(),
-        3 * 4 - 1 + 4,
-        "three plots, no reconnect on zenoh, the legend"
+        5 * 4 - 1 + 4,
+        "five plots, no reconnect on zenoh, the legend"
     );
     assert!(page.contains("&#60;more&#62;") && page.contains("fault 1 (kill) not applicable to zenoh"), "{page}");
     assert_eq!(page.matches("<table").count(), page.matches("<caption>").count());

@@ -9,7 +9,7 @@
 //!
 //! ```
 //! let loopback = pnet_datalink::interfaces().into_iter().find(|interface| interface.is_loopback());
-//! assert!(loopback.is_none_or(|interface| interface.ips.iter().all(|network| network.ip().is_loopback())));
+//! assert!(loopback.is_none_or(|interface| interface.ips.iter().any(|network| network.ip().is_loopback())));
 //! ```
 
 mod machine;

@@ -1,5 +1,4 @@
 //! Outside a simulation: runtimes of their own, and blocking that blocks.
-#![expect(clippy::unwrap_used, reason = "a failed helper fails the test")]
 
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;

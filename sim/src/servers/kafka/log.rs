@@ -90,7 +90,7 @@ impl PartitionLog {
         let mut taken = Vec::new();
         for batch in self.batches.range(first..).take_while(|batch| batch.last_offset < until) {
             let fits = size + batch.bytes.len() <= max_bytes;
-            if !fits && !(taken.is_empty() && oversized == Oversized::First) {
+            if !fits && (!taken.is_empty() || oversized == Oversized::Never) {
                 break;
             }
             size += batch.bytes.len();

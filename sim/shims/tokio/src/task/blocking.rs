@@ -7,8 +7,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
@@ -50,10 +49,59 @@ enum Report {
     Ended(gate::Lent),
 }
 
+/// Where the two threads hand the simulation to each other.
+///
+/// Not a channel: how often one of those allocates depends on who comes first, in real time. The heap would then look
+/// different in each run, and programs that hash addresses would behave differently.
+#[derive(Default)]
+struct Exchange {
+    place: Mutex<Place>,
+    changed: Condvar,
+}
+
+/// What lies there.
+#[derive(Default)]
+enum Place {
+    /// The helper's thread is on its way.
+    #[default]
+    Starting,
+    /// Nothing; the helper waits.
+    Empty,
+    ForHelper(Turn),
+    ForSimulation(Report),
+}
+
+impl Exchange {
+    fn put(&self, content: Place) {
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = content;
+        self.changed.notify_all();
+    }
+
+    fn wait_while(&self, wrong: impl Fn(&Place) -> bool) -> MutexGuard<'_, Place> {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        self.changed.wait_while(place, |place| wrong(place)).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_turn(&self) -> Turn {
+        let mut place = self.wait_while(|place| !matches!(place, Place::ForHelper(_)));
+        match std::mem::replace(&mut *place, Place::Empty) {
+            Place::ForHelper(turn) => turn,
+            _ => unreachable!("waited for a turn"),
+        }
+    }
+
+    fn take_report(&self) -> Report {
+        let mut place = self.wait_while(|place| !matches!(place, Place::ForSimulation(_)));
+        match std::mem::replace(&mut *place, Place::Empty) {
+            Place::ForSimulation(report) => report,
+            _ => unreachable!("waited for a report"),
+        }
+    }
+}
+
 /// The helper's side of the exchange.
 struct Turns {
-    incoming: Receiver<Turn>,
-    reports: Sender<Report>,
+    exchange: Arc<Exchange>,
     leave: Option<Box<dyn FnOnce() + Send>>,
     waker: Waker,
 }
@@ -71,11 +119,12 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let (turns, incoming) = channel();
-    let (reports, answers) = channel();
+    let exchange = Arc::new(Exchange::default());
+    let turns = Turns { exchange: Arc::clone(&exchange), leave: None, waker: Waker::noop().clone() };
     let work = move || {
         gate::become_helper();
-        TURNS.set(Some(Turns { incoming, reports, leave: None, waker: Waker::noop().clone() }));
+        TURNS.set(Some(turns));
+        with_turns(|turns| turns.exchange.put(Place::Empty));
         take_turn();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let _runtime = runtime.enter();
@@ -84,31 +133,46 @@ where
         end_turn(Report::Ended);
         outcome
     };
-    let helper = squall_hook::exempt(|| thread::spawn(work));
-    poll_fn(move |cx| give_turn(&turns, &answers, cx)).await;
-    helper.join().flatten().unwrap_or_else(|panic| resume_unwind(panic))
+    let helper = squall_hook::exempt(|| {
+        let helper = thread::spawn(work);
+        // Until then two threads would run.
+        drop(exchange.wait_while(|place| matches!(place, Place::Starting)));
+        helper
+    });
+    let mut helper = Some(helper);
+    let outcome = poll_fn(move |cx| give_turn(&exchange, &mut helper, cx)).await;
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Lets the helper run; ready when it has ended.
-fn give_turn(turns: &Sender<Turn>, answers: &Receiver<Report>, cx: &Context<'_>) -> Poll<()> {
+fn give_turn<R>(
+    exchange: &Exchange,
+    helper: &mut Option<thread::JoinHandle<thread::Result<R>>>,
+    cx: &Context<'_>,
+) -> Poll<thread::Result<R>> {
     let HelperScope { enter, leave, resume } = squall_hook::helper_scope();
-    let turn = Turn { state: gate::lend(), enter, leave, waker: cx.waker().clone() };
-    let report = turns.send(turn).ok().and_then(|()| squall_hook::exempt(|| answers.recv()).ok());
-    let (state, polled) = match report {
-        Some(Report::Waits(state)) => (state, Poll::Pending),
-        Some(Report::Ended(state)) => (state, Poll::Ready(())),
-        None => panic!("a helper thread of spawn_blocking ended outside its turn"),
-    };
+    exchange.put(Place::ForHelper(Turn { state: gate::lend(), enter, leave, waker: cx.waker().clone() }));
+    let (state, polled) = squall_hook::exempt(|| match exchange.take_report() {
+        Report::Waits(state) => (state, Poll::Pending),
+        // What the thread frees as it ends must not mix with what this one does next.
+        Report::Ended(state) => match helper.take() {
+            Some(helper) => (state, Poll::Ready(helper.join().flatten())),
+            None => panic!("a helper thread of spawn_blocking was polled after its end"),
+        },
+    });
     state.install();
     resume();
     polled
 }
 
-/// Waits for the helper's next turn, and begins it.
+fn with_turns(act: impl FnOnce(&mut Turns)) {
+    TURNS.with_borrow_mut(|turns| turns.as_mut().map(act));
+}
+
+/// Waits for the helper's next turn, and begins it. A host that was killed has none left: nothing is unwound then.
 fn take_turn() {
-    TURNS.with_borrow_mut(|slot| {
-        let Some(turns) = slot else { return };
-        let Ok(turn) = turns.incoming.recv() else { wait_for_ever() };
+    with_turns(|turns| {
+        let turn = turns.exchange.take_turn();
         turn.state.install();
         (turn.enter)();
         turns.leave = Some(turn.leave);
@@ -118,22 +182,12 @@ fn take_turn() {
 
 /// Gives the simulation back to the thread that waits for it.
 fn end_turn(report: fn(gate::Lent) -> Report) {
-    TURNS.with_borrow_mut(|slot| {
-        let Some(turns) = slot else { return };
+    with_turns(|turns| {
         if let Some(leave) = turns.leave.take() {
             leave();
         }
-        if turns.reports.send(report(gate::lend())).is_err() {
-            wait_for_ever();
-        }
+        turns.exchange.put(Place::ForSimulation(report(gate::lend())));
     });
-}
-
-/// The host was killed, which unwinds nothing.
-fn wait_for_ever() -> ! {
-    loop {
-        thread::park();
-    }
 }
 
 /// Drives `future` to its end on a helper thread; simulated time passes while it waits.

@@ -1,6 +1,5 @@
 //! Following: fetching from leaders, and cutting off what a leader does not have.
 
-use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
@@ -108,7 +107,7 @@ impl Broker {
             log.truncate(own.end.min(data.diverging_epoch.end_offset));
             return Ok(());
         }
-        let batches = Batch::replicated(data.records.unwrap_or_else(Bytes::new), now);
+        let batches = Batch::replicated(data.records.unwrap_or_default(), now);
         log.replicate(batches.map_err(|_| ResponseError::CorruptMessage)?);
         log.raise_high_watermark(data.high_watermark);
         log.advance_start(data.log_start_offset);

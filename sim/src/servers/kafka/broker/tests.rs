@@ -50,7 +50,8 @@ impl Stage {
         for _ in 0..2 {
             for broker in self.brokers.values_mut() {
                 broker.tick(&mut self.quorum, self.now);
-                for id in ids.iter().filter(|id| **id != broker.id.0) {
+                let own = broker.id.0;
+                for id in ids.iter().filter(|id| **id != own) {
                     broker.heard_by(BrokerId(*id), self.now, &mut self.quorum, self.now);
                 }
             }

@@ -1,11 +1,11 @@
 //! The table of commands, sorted by name.
 
-use super::{Command, Permit, Run, collections as c, keys as k, scan, strings as s};
+use super::Command as C;
+use super::Permit::{self, BeforeAuthentication, InTransaction, WhileSubscribed};
+use super::{Call, Command, Run, collections as c, keys as k, scan, strings as s};
 use crate::servers::redis::engine::Engine;
 use crate::servers::redis::keyspace::Database;
 use crate::servers::redis::reply::Answer;
-
-use super::Call;
 
 impl Command {
     const fn on_server(name: &'static str, arity: i32, run: fn(&mut Engine, &Call<'_>) -> Answer) -> Self {
@@ -24,9 +24,6 @@ impl Command {
         Self { permits, ..self }
     }
 }
-
-use Command as C;
-use Permit::{BeforeAuthentication, InTransaction, WhileSubscribed};
 
 const ANY_TIME: &[Permit] = &[BeforeAuthentication, WhileSubscribed, InTransaction];
 

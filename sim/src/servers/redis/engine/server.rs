@@ -1,7 +1,5 @@
 //! Commands about the server as a whole.
 
-use std::fmt::Write as _;
-
 use super::Engine;
 use crate::servers::redis::commands::{self, COMMANDS, Call, Command};
 use crate::servers::redis::config::{ClusterMode, OutputLimit};
@@ -44,52 +42,46 @@ impl Engine {
                 if !text.is_empty() {
                     text += "\r\n";
                 }
-                let _infallible = write!(text, "# {section}\r\n");
-                for (field, value) in self.section(section, call) {
-                    let _infallible = write!(text, "{field}:{value}\r\n");
+                text += &format!("# {section}\r\n");
+                for line in self.section(section, call) {
+                    text += &line;
+                    text += "\r\n";
                 }
             }
         }
         Ok(Reply::Verbatim(text))
     }
 
-    fn section(&self, name: &str, call: &Call<'_>) -> Vec<(String, String)> {
-        let named = |fields: &[(&str, String)]| -> Vec<(String, String)> {
-            fields.iter().map(|(field, value)| ((*field).to_owned(), value.clone())).collect()
-        };
+    /// The lines of one section, each a field and its value.
+    fn section(&self, name: &str, call: &Call<'_>) -> Vec<String> {
+        let stats = &self.stats;
         match name {
             "Server" => {
                 let uptime = self.started.map_or(0, |started| (call.now - started).as_secs());
-                named(&[
-                    ("redis_version", self.config.version.clone()),
-                    ("redis_mode", self.mode().to_owned()),
-                    ("process_id", "1".to_owned()),
-                    ("run_id", self.run_id.clone()),
-                    ("tcp_port", self.address.port().to_string()),
-                    ("uptime_in_seconds", uptime.to_string()),
-                    ("uptime_in_days", (uptime / 86_400).to_string()),
-                ])
+                vec![
+                    format!("redis_version:{}", self.config.version),
+                    format!("redis_mode:{}", self.mode()),
+                    "process_id:1".to_owned(),
+                    format!("run_id:{}", self.run_id),
+                    format!("tcp_port:{}", self.address.port()),
+                    format!("uptime_in_seconds:{uptime}"),
+                    format!("uptime_in_days:{}", uptime / 86_400),
+                ]
             }
-            "Clients" => named(&[
-                ("connected_clients", self.stats.connections.to_string()),
-                ("maxclients", self.config.limits.max_clients.to_string()),
-                ("blocked_clients", "0".to_owned()),
-                ("tracking_clients", "0".to_owned()),
-            ]),
-            "Stats" => {
-                let names = |kind| self.registry.names(kind).count().to_string();
-                named(&[
-                    ("total_connections_received", self.stats.total_connections.to_string()),
-                    ("total_commands_processed", self.stats.commands.to_string()),
-                    ("pubsub_channels", names(Kind::Channel)),
-                    ("pubsub_patterns", names(Kind::Pattern)),
-                ])
-            }
-            "Replication" => named(&[("role", "master".to_owned()), ("connected_slaves", "0".to_owned())]),
-            "Cluster" => {
-                let enabled = u8::from(self.config.cluster == ClusterMode::SingleNode);
-                named(&[("cluster_enabled", enabled.to_string())])
-            }
+            "Clients" => vec![
+                format!("connected_clients:{}", stats.connections),
+                format!("maxclients:{}", self.config.limits.max_clients),
+                "blocked_clients:0".to_owned(),
+                "tracking_clients:0".to_owned(),
+            ],
+            "Stats" => vec![
+                format!("total_connections_received:{}", stats.total_connections),
+                format!("total_commands_processed:{}", stats.commands),
+                format!("pubsub_channels:{}", self.registry.names(Kind::Channel).count()),
+                format!("pubsub_patterns:{}", self.registry.names(Kind::Pattern).count()),
+            ],
+            "Replication" => vec!["role:master".to_owned(), "connected_slaves:0".to_owned()],
+            "Cluster" => vec![format!("cluster_enabled:{}", u8::from(self.config.cluster == ClusterMode::SingleNode))],
             _ => self.keyspace_section(call),
         }
     }
@@ -101,17 +93,16 @@ impl Engine {
         }
     }
 
-    fn keyspace_section(&self, call: &Call<'_>) -> Vec<(String, String)> {
-        let mut fields = Vec::new();
+    fn keyspace_section(&self, call: &Call<'_>) -> Vec<String> {
+        let mut lines = Vec::new();
         for (index, database) in self.disk.lock().databases() {
             let entries = database.live(call.now);
             if !entries.is_empty() {
                 let expires = entries.values().filter(|entry| entry.expires.is_some()).count();
-                let value = format!("keys={},expires={expires},avg_ttl=0", entries.len());
-                fields.push((format!("db{}", index.0), value));
+                lines.push(format!("db{}:keys={},expires={expires},avg_ttl=0", index.0, entries.len()));
             }
         }
-        fields
+        lines
     }
 
     pub(in crate::servers::redis) fn flush_all(&mut self, call: &Call<'_>) -> Answer {
