@@ -1,4 +1,5 @@
 //! Zenoh's section of the configuration file, from the outside: what loads, with which warnings, and what errors say.
+#![expect(clippy::unwrap_used, reason = "clippy takes only test functions for tests, not their helpers")]
 
 use squall_cluster::config::{CoordinatorConfig, NodeConfig};
 

@@ -1,4 +1,5 @@
 //! Zenoh nodes in one process, over loopback.
+#![expect(clippy::unwrap_used, reason = "clippy takes only test functions for tests, not their helpers")]
 
 use bytes::Bytes;
 use squall_cluster::config::{CoordinatorConfig, ZenohConfig};

@@ -96,7 +96,7 @@ fn every_way_in_which_a_file_can_be_wrong_is_explained() {
         ("truncated", good[..good.len() / 2].to_owned()),
         ("not JSON", "title = \"a scenario\"".to_owned()),
         ("other JSON", "{\"a\": 1}".to_owned()),
-        ("later format", good.replace("\"format\": 1", "\"format\": 2")),
+        ("later format", good.replace("\"format\": 2", "\"format\": 3")),
         ("tampered digest", good.replace("000000000000feed", "000000000000beef")),
         ("tampered seed", good.replace("18446744073709551615", "7")),
         ("unknown key", good.replace("\"build\"", "\"buidl\"")),

@@ -33,7 +33,7 @@ fn scenario(nodes: u16, faults: &str) -> Scenario {
 fn topology(nodes: u16, brokers: u16) -> Topology {
     Topology {
         nodes: (1..=nodes).map(|node| format!("node-{node}")).collect(),
-        brokers: (1..=brokers).map(|broker| format!("nats-{broker}")).collect(),
+        brokers: (1..=brokers).map(|broker| format!("nats{broker}")).collect(),
         store: "store".to_owned(),
     }
 }

@@ -48,7 +48,7 @@ fn convergence(index: &Index<'_>) -> Option<Converged> {
                 && index.expiry.ends_ns(version.entry) > index.record.end_ns
         });
         // Whoever knows the newest knows them all.
-        let Some((newest, _)) = binding.last() else { continue };
+        let Some((newest, _)) = binding.next_back() else { continue };
         for node in &index.up {
             match known_ns(index, net, node.slot, newest) {
                 Some(at_ns) => last_ns = last_ns.max(at_ns),

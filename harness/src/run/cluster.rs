@@ -1,8 +1,8 @@
 //! The hosts of a world: brokers, the metadata store, nodes.
 
-use super::{Measuring, Prepared};
 use super::brokers::{self, Farewell, program};
 use super::observe::{Log, NodeObserver};
+use super::{Measuring, Prepared};
 use crate::nemesis::Topology;
 use crate::scenario::{Backend, Scenario};
 use squall_cluster::config::{ConfigError, CoordinatorConfig, NodeConfig};

@@ -11,12 +11,15 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What all nodes observe.
+/// One for each incarnation of each node, dead or alive.
+type Inboxes = Arc<Mutex<Vec<Arc<Mutex<Inbox>>>>>;
+
 #[derive(Clone, Default)]
 pub(super) struct Log {
     /// By time.
     observations: Arc<Mutex<Vec<Observation>>>,
-    /// One for each incarnation of each node, dead or alive; `None` when nobody asks what was received.
-    inboxes: Option<Arc<Mutex<Vec<Arc<Mutex<Inbox>>>>>>,
+    /// `None` when nobody asks what was received.
+    inboxes: Option<Inboxes>,
 }
 
 impl Log {

@@ -45,7 +45,7 @@ pub struct NetworkProfile {
 #[derive(Clone, Debug)]
 pub(crate) enum NetworkSpec {
     Named(String),
-    Inline(ProfileSpec),
+    Inline(Box<ProfileSpec>),
 }
 
 /// A profile as it stands in a file.
@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for NetworkSpec {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<NetworkSpec, A::Error> {
-                ProfileSpec::deserialize(MapAccessDeserializer::new(table)).map(NetworkSpec::Inline)
+                ProfileSpec::deserialize(MapAccessDeserializer::new(table)).map(Box::new).map(NetworkSpec::Inline)
             }
         }
         deserializer.deserialize_any(Either)

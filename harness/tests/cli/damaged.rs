@@ -40,8 +40,8 @@ fn a_file_that_was_only_laid_out_anew_is_what_it_was() {
 fn another_format_is_refused_although_the_rest_would_do() {
     let (place, failure) = failed();
     let text = place.read(failure);
-    assert!(text.contains("\"format\": 1,"), "{text}");
-    refused(text.replacen("\"format\": 1,", "\"format\": 2,", 1), &["format 2", "format 1"]);
+    assert!(text.contains("\"format\": 2,"), "{text}");
+    refused(text.replacen("\"format\": 2,", "\"format\": 1,", 1), &["format 1", "format 2"]);
 }
 
 #[test]

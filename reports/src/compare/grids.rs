@@ -19,9 +19,8 @@ fn columns(first: &str, backends: &[String]) -> Vec<String> {
 /// Every figure of every backend over the comparable scenarios, in groups with a title.
 pub(super) fn totals(comparison: &Comparison) -> Vec<(&'static str, Grid)> {
     let grid = |lines: &[Line]| {
-        let row = |(name, cell): &Line| {
-            [(*name).to_owned()].into_iter().chain(comparison.totals.iter().map(cell)).collect()
-        };
+        let row =
+            |(name, cell): &Line| [(*name).to_owned()].into_iter().chain(comparison.totals.iter().map(cell)).collect();
         Grid { columns: columns("", &comparison.header.backends), rows: lines.iter().map(row).collect() }
     };
     vec![

@@ -78,8 +78,12 @@ impl Comparison {
             Some(Plot { caption, svg })
         };
         let plots = [
-            plot("delivery", "Fan-out: until a block is in force on another node", |curves| &curves.delivery),
-            plot("last", "Fan-out to the last node", |curves| &curves.last_node),
+            plot(
+                "delivery",
+                "Fan-out by broadcast, without what was lost: until a block is in force on another node",
+                |curves| &curves.delivery,
+            ),
+            plot("last", "Fan-out by broadcast to the last node, without what was lost", |curves| &curves.last_node),
             plot("in-force", "In force on another node, by broadcast or by repair", |curves| &curves.in_force),
             plot("last-in-force", "In force on the last node, by broadcast or by repair", |curves| {
                 &curves.last_in_force

@@ -1,6 +1,6 @@
 //! One broker as `rskafka` sees it, over real loopback sockets.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use rskafka::chrono::DateTime;
@@ -11,6 +11,7 @@ use rskafka::client::{Client, error};
 use squall_sim::servers::kafka::{AutoCreate, BrokerId, ClusterConfig, KafkaCluster, TimestampType};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::support::{NOW_MS, address, client, config, partition, produce, record, texts};
 

@@ -87,7 +87,7 @@ where
         // The server listens once its host has had a turn.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let host = lives.world.host("client").unwrap();
-        let world = lives.world.clone();
+        let world = lives.world;
         world.spawn(host, work(lives)).expect("the host is up").await.expect("the work ends")
     })
 }

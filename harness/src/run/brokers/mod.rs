@@ -9,9 +9,9 @@ mod redis;
 
 use crate::scenario::Backend;
 use squall_cluster::config::{Authorities, CoordinatorConfig, NodeConfig};
-use squall_sim::{Boot, Program};
 #[cfg(feature = "tls")]
 use squall_sim::servers::tls::Authority;
+use squall_sim::{Boot, Program};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;

@@ -19,7 +19,7 @@ use crate::server::{Launch, Programs};
 use chrono::{DateTime, Utc};
 use rskafka::BackoffConfig;
 use rskafka::client::controller::ControllerClient;
-use rskafka::client::error::Error;
+use rskafka::client::error::{Error, ProtocolError};
 use rskafka::client::partition::{Compression, PartitionClient, UnknownTopicHandling};
 use rskafka::client::{Client, ClientBuilder};
 use rskafka::record::{Record, RecordAndOffset};
@@ -62,7 +62,11 @@ fn controller(client: &Client) -> Result<ControllerClient, Error> {
 
 /// A topic of one partition.
 async fn topic(client: &Client, name: &str) -> Result<PartitionClient, Failure> {
-    controller(client)?.create_topic(name, 1, 1, 5_000).await?;
+    match controller(client)?.create_topic(name, 1, 1, 5_000).await {
+        // The client asks again when the first answer was slow to come.
+        Ok(()) | Err(Error::ServerError { protocol_error: ProtocolError::TopicAlreadyExists, .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     partition(client, name, 0).await
 }
 

@@ -1,5 +1,7 @@
 //! `MULTI`, `EXEC`, and the keys that must not change in between.
 
+use std::collections::btree_map::Entry;
+
 use bytes::Bytes;
 
 use super::Engine;
@@ -55,9 +57,9 @@ impl Engine {
         }
         for key in &call.args[1..] {
             let place = (client.database, Bytes::copy_from_slice(key));
-            if !client.watched.contains_key(&place) {
-                self.watchers.entry(place.clone()).or_default().push(call.client);
-                client.watched.insert(place, Watched::Untouched);
+            if let Entry::Vacant(new) = client.watched.entry(place) {
+                self.watchers.entry(new.key().clone()).or_default().push(call.client);
+                new.insert(Watched::Untouched);
             }
         }
         Ok(Reply::OK)
