@@ -42,7 +42,7 @@ fn convergence(index: &Index<'_>) -> Option<Converged> {
     let healed_ns = undone.map(|fault| fault.at_ns).max()?;
     let mut last_ns = healed_ns;
     for net in 0..index.nets.len() {
-        let binding = index.versions_of(net).filter(|(_, version)| {
+        let mut binding = index.versions_of(net).filter(|(_, version)| {
             version.is_binding()
                 && version.created_ns() <= healed_ns
                 && index.expiry.ends_ns(version.entry) > index.record.end_ns
