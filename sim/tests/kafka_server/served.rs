@@ -12,7 +12,6 @@ use squall_sim::servers::kafka::{AutoCreate, BrokerId, ClusterConfig, KafkaClust
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio::time::Instant;
 
 use super::support::{NOW_MS, address, client, config, partition, produce, record, texts};
 
