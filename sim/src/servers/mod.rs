@@ -1,6 +1,6 @@
 //! What lives in the world beside the nodes, speaking the real wire protocols.
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "nats", feature = "redis"))]
 mod common;
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -39,8 +39,6 @@ pub struct ClusterConfig {
     pub timing: Timing,
     /// Sizes.
     pub limits: Limits,
-    /// What a broker's single core needs for each piece of work.
-    pub service: ServiceTimes,
 }
 
 impl ClusterConfig {
@@ -55,7 +53,6 @@ impl ClusterConfig {
             topics: TopicConfig { replication_factor: replicas, ..TopicConfig::default() },
             timing: Timing::default(),
             limits: Limits::default(),
-            service: ServiceTimes::default(),
         }
     }
 
@@ -172,16 +169,4 @@ impl Default for Limits {
     fn default() -> Self {
         Self { max_request_bytes: 100 * 1024 * 1024, max_fetch_bytes: 55 * 1024 * 1024 }
     }
-}
-
-/// What a broker's single core needs for each piece of work; zero is free.
-///
-/// Answers to clients leave when the core gets to them. The timers of tokio round up to a millisecond, so
-/// what is due within one leaves together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServiceTimes {
-    /// Work for one record batch appended.
-    pub per_append: Duration,
-    /// Work for one answer to a fetch that carries records.
-    pub per_delivery: Duration,
 }

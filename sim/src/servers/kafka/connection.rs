@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, error::Elapsed, sleep_until, timeout};
+use tokio::time::{error::Elapsed, sleep_until, timeout};
 
 use super::broker::Step;
 use super::wire::WireError;
@@ -117,10 +117,7 @@ impl Session {
         let mut step = self.broker.enter(|broker, quorum, now| broker.receive(id, frame, quorum, now))??;
         loop {
             step = match step {
-                Step::Reply { frame, at } => {
-                    if at > Instant::now() {
-                        sleep_until(at).await;
-                    }
+                Step::Reply(frame) => {
                     timeout(self.idle, self.frames.write(&frame)).await??;
                     return Ok(true);
                 }

@@ -58,9 +58,7 @@ use tokio::time::Instant;
 
 pub use broker::BrokerStats;
 use broker::{Broker, ConnectionId};
-pub use config::{
-    AutoCreate, BrokerAddress, BrokerId, ClusterConfig, Limits, ServiceTimes, TimestampType, Timing, TopicConfig,
-};
+pub use config::{AutoCreate, BrokerAddress, BrokerId, ClusterConfig, Limits, TimestampType, Timing, TopicConfig};
 use quorum::{Change, Life, Quorum};
 
 /// Why a leader could not be moved.

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::config::Authorization;
-use super::outbox::Outbox;
 use super::protocol::HeaderSupport;
 use super::route::Route;
 use super::router::Echo;
+use crate::servers::common::outbox::Outbox;
 
 /// The newest protocol a client may ask for; from this one on it takes `INFO` at any time.
 pub(super) const ASYNC_INFO_PROTOCOL: i64 = 1;

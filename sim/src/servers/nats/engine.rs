@@ -26,9 +26,9 @@ use super::client::{Client, CloseReason, Kind, Phase, TIMERS, Timer};
 use super::config::{Authorization, ServerConfig, TlsMode};
 use super::info::{self, Duty, Introduction};
 use super::membership::Membership;
-use super::outbox::Outbox;
 use super::protocol;
 use super::router::{ClientKey, Router};
+use crate::servers::common::outbox::Outbox;
 use delivery::Lines;
 use timers::LameDuck;
 

@@ -17,23 +17,21 @@
 //! - [`protocol`]: bytes to operations, messages to bytes
 //! - [`subject`]: validity and matching of subjects
 //! - [`router`]: who gets a message
-//! - `client`, `info`, `outbox`: one client, its greeting, what waits for it
+//! - `client`, `info`: one client, its greeting
 //! - `route`, `membership`: one route to another server, and all the servers of the cluster
 //! - `engine`: all of that as one pure state machine, timers included
 //! - `connection`, `secure`, `session`: sockets around it, and TLS on them
-//! - `acceptor`, `serve`, `routes`: listeners, and the connections to other servers
+//! - `serve`, `routes`: listeners, and the connections to other servers
 //!
 //! Left out: JetStream, accounts and permissions; between servers TLS, passwords, compression, and the
 //! pooling of routes that 2.10 uses among its own kind.
 
-mod acceptor;
 mod client;
 pub mod config;
 mod connection;
 mod engine;
 mod info;
 mod membership;
-mod outbox;
 pub mod protocol;
 mod route;
 pub mod router;

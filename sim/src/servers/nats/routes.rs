@@ -10,10 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::acceptor::Acceptor;
 use super::connection::{Open, Shared};
 use super::route::{Dial, Target};
 use super::session::Session;
+use crate::servers::common::acceptor::Acceptor;
 
 /// How long an attempt to connect may take.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);

@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep};
 
-use super::acceptor::Acceptor;
 use super::connection::{Open, Shared};
 use super::session::Session;
+use crate::servers::common::acceptor::Acceptor;
 
 /// Serves until the server has stopped and its clients are gone.
 pub(super) async fn serve(shared: &Arc<Shared>, listener: TcpListener) -> io::Result<()> {

@@ -51,10 +51,10 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) fn reply(&self, envelope: Envelope, now: Instant) -> Result<Step, WireError> {
+    pub(super) fn reply(&self, envelope: Envelope) -> Result<Step, WireError> {
         match self {
-            Self::Created(response) => reply(envelope, response, now),
-            Self::Deleted(response) => reply(envelope, response, now),
+            Self::Created(response) => reply(envelope, response),
+            Self::Deleted(response) => reply(envelope, response),
         }
     }
 }

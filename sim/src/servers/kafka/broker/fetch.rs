@@ -69,14 +69,13 @@ impl Broker {
         self.resume(Delayed { origin, deadline: Some(deadline), waiting }, quorum, now)
     }
 
-    /// The answer and when it may leave, once there is enough to say.
+    /// The answer, once there is enough to say.
     pub(super) fn try_fetch(
         &mut self,
         connection: ConnectionId,
         request: &FetchRequest,
         expired: bool,
-        now: Instant,
-    ) -> Option<(FetchResponse, Instant)> {
+    ) -> Option<FetchResponse> {
         let reader = Reader::of(request);
         let wanted = usize::try_from(request.max_bytes).unwrap_or(0);
         let mut budget = Budget { bytes: wanted.min(self.config.limits.max_fetch_bytes), oversized: Oversized::First };
@@ -101,13 +100,11 @@ impl Broker {
             self.watch_partitions(connection, request);
             return None;
         }
-        let mut at = now;
         if reader == Reader::Consumer && size > 0 {
             self.stats.deliveries += 1;
             self.stats.delivered_bytes += size as u64;
-            at = self.work(self.config.service.per_delivery, now);
         }
-        Some((FetchResponse::default().with_responses(topics), at))
+        Some(FetchResponse::default().with_responses(topics))
     }
 
     fn watch_partitions(&mut self, connection: ConnectionId, request: &FetchRequest) {

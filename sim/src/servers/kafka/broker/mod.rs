@@ -85,8 +85,6 @@ pub(super) struct Broker {
     replicas: BTreeMap<PartitionKey, Replica>,
     membership: Membership,
     watchers: Watchers,
-    /// When the core has done all it was given.
-    core_free: Instant,
     next_connection: u64,
     next_retention: Instant,
     phase: Phase,
@@ -106,7 +104,6 @@ impl Broker {
             image: None,
             replicas: BTreeMap::new(),
             watchers: Watchers::default(),
-            core_free: now,
             next_connection: 0,
             phase: Phase::Serving,
             stats: BrokerStats::default(),
@@ -213,12 +210,6 @@ impl Broker {
                 }
             }
         }
-    }
-
-    /// The moment the core has done this work too.
-    fn work(&mut self, cost: Duration, now: Instant) -> Instant {
-        self.core_free = self.core_free.max(now) + cost;
-        self.core_free
     }
 }
 

@@ -84,7 +84,7 @@ impl Broker {
             return Ok(if pending.failed() { Step::Hangup } else { Step::Silent });
         }
         if pending.topics.is_empty() {
-            return reply(origin.envelope, &ProduceResponse::default(), now);
+            return reply(origin.envelope, &ProduceResponse::default());
         }
         let deadline = now + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
         let waiting = Waiting::Replication(pending);
@@ -121,7 +121,6 @@ impl Broker {
         let (end, log_start) = (log.end(), log.start());
         self.stats.appended_batches += 1;
         self.stats.appended_bytes += checked.len() as u64;
-        self.work(self.config.service.per_append, now);
         self.watchers.fire(Watch::Partition(led.key));
         self.advance(led.key);
         Ok(Appended { led, base_offset, end, append_time_ms: append_time.unwrap_or(-1), log_start })

@@ -17,8 +17,8 @@ use crate::servers::kafka::wire::{self, Envelope, Opened, WireError};
 /// What a connection does next.
 #[derive(Debug)]
 pub(in super::super) enum Step {
-    /// Sends this frame, not before the time.
-    Reply { frame: Bytes, at: Instant },
+    /// Sends this frame.
+    Reply(Bytes),
     /// Sends nothing: the client did not ask for an answer.
     Silent,
     /// Waits.
@@ -70,7 +70,7 @@ impl Broker {
         self.stats.requests += 1;
         match wire::open(frame)? {
             Opened::Request(envelope, body) => self.handle(Origin { connection, envelope }, body, quorum, now),
-            Opened::TooNew(envelope) => reply(envelope, &api_versions(Err(ResponseError::UnsupportedVersion)), now),
+            Opened::TooNew(envelope) => reply(envelope, &api_versions(Err(ResponseError::UnsupportedVersion))),
         }
     }
 
@@ -89,10 +89,10 @@ impl Broker {
             return self.resume(Delayed { origin, deadline: None, waiting }, quorum, now);
         }
         match envelope.key {
-            ApiKey::ApiVersions => reply(envelope, &api_versions(Ok(())), now),
+            ApiKey::ApiVersions => reply(envelope, &api_versions(Ok(()))),
             ApiKey::Metadata => {
                 let response = self.metadata(version, &wire::decode(body, version)?, quorum, now);
-                reply(envelope, &response, now)
+                reply(envelope, &response)
             }
             ApiKey::Produce => {
                 let request = wire::decode(body, version)?;
@@ -104,11 +104,11 @@ impl Broker {
             }
             ApiKey::ListOffsets => {
                 let response = self.list_offsets(version, &wire::decode(body, version)?);
-                reply(envelope, &response, now)
+                reply(envelope, &response)
             }
             ApiKey::DeleteRecords => {
                 let response = self.delete_records(&wire::decode(body, version)?);
-                reply(envelope, &response, now)
+                reply(envelope, &response)
             }
             ApiKey::CreateTopics => {
                 let request = wire::decode(body, version)?;
@@ -120,7 +120,7 @@ impl Broker {
             }
             ApiKey::BrokerHeartbeat => {
                 let response = self.answer_heartbeat(&wire::decode(body, version)?, quorum, now);
-                reply(envelope, &response, now)
+                reply(envelope, &response)
             }
             key => Err(WireError::UnsupportedVersion { key, version }),
         }
@@ -148,15 +148,15 @@ impl Broker {
                 Waiting::Admission(body)
             }
             Waiting::Replication(mut pending) => match self.try_produce(connection, &mut pending, expired) {
-                Some(response) => return reply(envelope, &response, self.core_free.max(now)),
+                Some(response) => return reply(envelope, &response),
                 None => Waiting::Replication(pending),
             },
-            Waiting::Data(request) => match self.try_fetch(connection, &request, expired, now) {
-                Some((response, at)) => return reply(envelope, &response, at),
+            Waiting::Data(request) => match self.try_fetch(connection, &request, expired) {
+                Some(response) => return reply(envelope, &response),
                 None => Waiting::Data(request),
             },
             Waiting::Agreement(pending) => match self.try_changes(connection, &pending, expired) {
-                Some(answer) => return answer.reply(envelope, now),
+                Some(answer) => return answer.reply(envelope),
                 None => Waiting::Agreement(pending),
             },
         };
@@ -164,13 +164,9 @@ impl Broker {
     }
 }
 
-/// A step that answers at that time.
-pub(super) fn reply<M: Encodable + HeaderVersion>(
-    envelope: Envelope,
-    response: &M,
-    at: Instant,
-) -> Result<Step, WireError> {
-    wire::respond(envelope, response).map(|frame| Step::Reply { frame, at })
+/// A step that answers.
+pub(super) fn reply<M: Encodable + HeaderVersion>(envelope: Envelope, response: &M) -> Result<Step, WireError> {
+    wire::respond(envelope, response).map(Step::Reply)
 }
 
 fn api_versions(outcome: Result<(), ResponseError>) -> ApiVersionsResponse {

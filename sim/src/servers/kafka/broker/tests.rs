@@ -85,7 +85,7 @@ impl Stage {
 
 fn answer<R: Request>(step: Step, version: i16) -> R::Response {
     match step {
-        Step::Reply { frame, .. } => wire::open_response::<R>(frame.slice(4..), version, 1).unwrap(),
+        Step::Reply(frame) => wire::open_response::<R>(frame.slice(4..), version, 1).unwrap(),
         other => panic!("no answer: {other:?}"),
     }
 }

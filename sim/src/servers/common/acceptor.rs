@@ -14,7 +14,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub(super) struct Acceptor {
+pub(crate) struct Acceptor {
     listener: Option<TcpListener>,
     pause: Duration,
     /// Rings when to accept again after a failure.
@@ -22,17 +22,17 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: TcpListener) -> Self {
+    pub(crate) fn new(listener: TcpListener) -> Self {
         Self { listener: Some(listener), pause: ACCEPT_PAUSE, alarm: None }
     }
 
     /// Stops listening.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.listener = None;
     }
 
     /// The next connection.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(TcpStream, SocketAddr)> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(TcpStream, SocketAddr)> {
         if let Some(alarm) = &mut self.alarm {
             ready!(alarm.as_mut().poll(cx));
             self.alarm = None;
