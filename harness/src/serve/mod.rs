@@ -52,6 +52,7 @@ pub(crate) enum ServeError {
     },
     /// Options that do not go together.
     #[error("{0}")]
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only encryption has such options"))]
     Options(String),
     /// The server cannot start, or stopped by itself.
     #[error("the server ended: {0}")]

@@ -1,6 +1,7 @@
 //! Kafka brokers. Their logs outlive their processes.
 
-use super::{Broker, Slot, program, serve};
+use super::slot::Slot;
+use super::{Broker, program, serve};
 use squall_sim::servers::kafka::{BrokerAddress, BrokerId, ClusterConfig, KafkaBroker, KafkaCluster};
 
 const PORT: u16 = 9092;

@@ -6,6 +6,8 @@ mod kafka;
 mod nats;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "kafka", feature = "nats", feature = "redis"))]
+mod slot;
 
 use crate::scenario::Backend;
 use squall_cluster::config::{Authorities, CoordinatorConfig, NodeConfig};
@@ -13,7 +15,7 @@ use squall_cluster::config::{Authorities, CoordinatorConfig, NodeConfig};
 use squall_sim::servers::tls::Authority;
 use squall_sim::{Boot, Program};
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// No backend of this build has TLS, so there is none.
@@ -87,7 +89,11 @@ pub(super) fn brokers(config: &NodeConfig, names: &[String], seed: u64, tls: Opt
         Some(CoordinatorConfig::Kafka { .. }) => kafka::brokers(names, seed),
         #[cfg(feature = "redis")]
         Some(CoordinatorConfig::Redis { redis, .. }) => redis::brokers(redis, names, seed, tls),
-        _ => Vec::new(),
+        _ => {
+            // A build with fewer backends has no use for some of them.
+            let _ = (names, seed, tls);
+            Vec::new()
+        }
     }
 }
 
@@ -119,33 +125,6 @@ pub(super) fn trust(config: &mut NodeConfig, authority: &Authority) {
         _ => return,
     };
     trusted.get_or_insert(own);
-}
-
-/// The server that runs on a host, for the harness to reach.
-struct Slot<S>(Arc<Mutex<Option<S>>>);
-
-impl<S> Clone for Slot<S> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<S> Default for Slot<S> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<S: Clone> Slot<S> {
-    fn set(&self, server: S) {
-        let old = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(server);
-        // A killed process runs no destructors.
-        std::mem::forget(old);
-    }
-
-    fn get(&self) -> Option<S> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 /// A host's program, from a function of its boot.

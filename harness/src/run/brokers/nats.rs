@@ -1,6 +1,7 @@
 //! NATS servers, which form a cluster when there are several.
 
-use super::{Broker, Slot, program, serve};
+use super::slot::Slot;
+use super::{Broker, program, serve};
 use squall_cluster::config::NatsConfig;
 use squall_sim::servers::nats::{Authorization, ClusterConfig, NatsServer, ServerConfig, TlsMode, User};
 use squall_sim::servers::tls::Authority;

@@ -1,6 +1,7 @@
 //! A Redis server.
 
-use super::{Broker, Slot, program, serve};
+use super::slot::Slot;
+use super::{Broker, program, serve};
 use squall_cluster::config::{RedisConfig, RedisKind};
 use squall_sim::servers::redis::{ClusterMode, RedisServer, ServerConfig, User};
 use squall_sim::servers::tls::Authority;
